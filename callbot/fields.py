@@ -1,0 +1,85 @@
+"""The lead's fields: what a value of each type must be, and the form it is kept in.
+
+Phones are kept in E.164 (ITU-T E.164; parsed by Google's libphonenumber data), choices by their
+name in the business file, times and free text in the caller's own words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from callbot.yamlfile import StrictModel, Text
+
+
+def _named_choices(value: object) -> object:
+    return {name: [] for name in value} if isinstance(value, list) else value
+
+
+def _synonyms(value: object) -> object:
+    return [] if value is None else value
+
+
+class LeadField(StrictModel):
+    """One field of the lead."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    type: Literal["text", "phone", "choice", "time"] = "text"
+    label: Text | None = None
+    required: bool = False
+    ask: Text | None = None
+    choices: Annotated[
+        dict[str, Annotated[list[Text], BeforeValidator(_synonyms)]], BeforeValidator(_named_choices)
+    ] = Field(default_factory=dict)
+    """Name of each choice and what else callers call it."""
+
+    @model_validator(mode="after")
+    def _choices_belong_to_choice(self) -> LeadField:
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError('"choices" goes with "type: choice", and a choice needs at least one')
+        return self
+
+    def normalised(self, value: str, region: str) -> str | None:
+        """The value in the form it is kept in, or None when it is not valid for this field."""
+        text = " ".join(value.split())
+        if not text:
+            return None
+        if self.type == "phone":
+            return phone_e164(text, region)
+        if self.type == "choice":
+            return _choice(self.choices, text)
+        return text
+
+
+def folded(text: str) -> str:
+    """Text for comparing: no case, no accents or niqqud, single spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+
+
+def _choice(choices: Mapping[str, Sequence[str]], text: str) -> str | None:
+    if text in choices:
+        return text
+    wanted = folded(text)
+    for name, synonyms in choices.items():
+        if wanted == folded(name) or any(wanted == folded(synonym) for synonym in synonyms):
+            return name
+    return None
+
+
+@lru_cache(maxsize=4096)
+def phone_e164(text: str, region: str) -> str | None:
+    """A phone number as E.164, or None if it is no valid number when dialled from ``region``."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

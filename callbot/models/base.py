@@ -1,0 +1,79 @@
+"""What a dialogue model is: it gets a Request and streams the text of one reply object.
+
+A model never sees the engine. It gets the whole conversation as both sides heard it, and answers
+with the JSON of the reply contract (``reply.py``), in pieces of any size.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from callbot.business import Business
+from callbot.errors import CallbotError
+from callbot.events import Heard, Occasion
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model.
+
+    ``lead`` holds valid captured values by field name, ``missing`` the required fields still
+    uncaptured, in asking order. ``repair``: why the model's previous answer to this same request
+    could not be used; None on the first try. ``seconds_left``: budget for the whole answer.
+    """
+
+    business: Business
+    history: tuple[Heard, ...]
+    lead: Mapping[str, str]
+    missing: tuple[str, ...]
+    occasion: Occasion
+    detail: str
+    now: dt.datetime
+    caller_number: str | None
+    seconds_left: float
+    repair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The stream ended. ``reason``: ``stop``, ``length``, ``content_filter`` or ``refusal``."""
+
+    reason: str = "stop"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    detail: str = ""
+
+
+class ProviderError(CallbotError):
+    """The provider could not answer: connection, status, timeout. Not the model's fault."""
+
+
+class Model(Protocol):
+    """A dialogue model.
+
+    ``name`` is what ``--model`` takes. ``latency``: seconds that virtual time advances for an
+    answer, or None when the real time it took is to be measured. ``uses_prompt``: whether changing
+    the business's prompt can change an answer.
+    """
+
+    name: str
+    latency: float | None
+    uses_prompt: bool
+
+    def stream(self, request: Request) -> AsyncIterator[Delta | Finished]:
+        """Answer one request: deltas, then exactly one Finished. Raises ProviderError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...

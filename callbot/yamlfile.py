@@ -1,0 +1,271 @@
+"""YAML as people mean it: every scalar is the text that was written, and knows where it stands.
+
+YAML 1.1 turns ``0521234567`` into an octal number and ``no`` into false. Here PyYAML only parses;
+scalars stay the raw text (numbers and booleans are read by the pydantic model that wants one), and
+only an empty value, ``~`` or ``null`` is None. Two ways to lose text silently are errors where a
+model says ``Text`` or ``Sentences``: text cut by a `` #`` comment and text split at a comma.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from callbot.errors import InvalidInput, Problem
+
+_NULL = "tag:yaml.org,2002:null"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Scalar(str):
+    """The raw text of a YAML scalar and how it was written."""
+
+    __slots__ = ("cut_by_comment", "flow", "plain")
+    plain: bool
+    """Written without quotes."""
+    flow: bool
+    """Stands inside ``[...]`` or ``{...}``."""
+    cut_by_comment: bool
+    """Plain, and followed by a `` #`` comment on its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: ``data`` of dict, list, Scalar and None, and the nodes it came from."""
+
+    path: Path
+    root: yaml.Node
+    data: Any
+
+    def place(self, location: tuple[int | str, ...]) -> tuple[Path, int]:
+        """File and 1-based line of the value (or of its nearest parent that exists) at ``location``."""
+        node = self.root
+        mark = node.start_mark
+        for step in location:
+            if isinstance(node, yaml.MappingNode):
+                pair = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+                if pair is None:
+                    break
+                mark, node = pair[0].start_mark, pair[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                mark = node.start_mark
+        return Path(mark.name), mark.line + 1
+
+    def over(self, base: Document) -> Document:
+        """This document laid over ``base``: mappings merge key by key, everything else replaces."""
+        return Document(self.path, _overlay_nodes(base.root, self.root), _overlay_data(base.data, self.data))
+
+
+def _overlay_data(base: Any, top: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return top
+    merged = dict(base)
+    for key, value in top.items():
+        merged[key] = _overlay_data(base[key], value) if key in base else value
+    return merged
+
+
+def _overlay_nodes(base: yaml.Node, top: yaml.Node) -> yaml.Node:
+    if not (isinstance(base, yaml.MappingNode) and isinstance(top, yaml.MappingNode)):
+        return top
+    below = {key.value: (key, value) for key, value in base.value}
+    pairs = []
+    for key, value in top.value:
+        _, under = below.pop(key.value, (None, None))
+        pairs.append((key, value if under is None else _overlay_nodes(under, value)))
+    return yaml.MappingNode(top.tag, [*below.values(), *pairs], top.start_mark, top.end_mark)
+
+
+class _NamedText(io.StringIO):
+    """Text whose YAML marks carry the name of its file."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file. Raises InvalidInput for what cannot be read or is not one YAML document."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidInput([Problem(path, None, "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput([Problem(path, None, "", "is not UTF-8 text; save it as UTF-8")]) from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> Document:
+    """Parse ``text``; ``path`` is only for messages."""
+    try:
+        root = yaml.compose(_NamedText(text, str(path)), Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        message = f"not valid YAML: {error.problem or error.context}"
+        raise InvalidInput([Problem(path, line, "", message)]) from error
+    except yaml.YAMLError as error:
+        raise InvalidInput([Problem(path, None, "", f"not valid YAML: {error}")]) from error
+    if root is None:
+        raise InvalidInput([Problem(path, None, "", "is empty")])
+    builder = _Builder(path, text.splitlines())
+    return Document(path, root, builder.build(root, flow=False, parents=()))
+
+
+class _Builder:
+    """Turns nodes into plain data, keeping how each scalar was written."""
+
+    def __init__(self, path: Path, lines: list[str]) -> None:
+        self.path, self.lines = path, lines
+
+    def build(self, node: yaml.Node, *, flow: bool, parents: tuple[int, ...]) -> Any:
+        if id(node) in parents:
+            raise InvalidInput([self._problem(node, "", "an alias that contains itself")])
+        parents = (*parents, id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, flow, parents)
+        if isinstance(node, yaml.SequenceNode):
+            inside = bool(flow or node.flow_style)
+            return [self.build(item, flow=inside, parents=parents) for item in node.value]
+        return None if node.tag == _NULL else self._scalar(node, flow)
+
+    def _mapping(self, node: yaml.MappingNode, flow: bool, parents: tuple[int, ...]) -> dict[str, Any]:
+        inside = bool(flow or node.flow_style)
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InvalidInput([self._problem(key_node, "", "a key must be text")])
+            key = self._scalar(key_node, inside)
+            if key in result:
+                raise InvalidInput([self._problem(key_node, key, "this key stands here twice")])
+            result[key] = self.build(value_node, flow=inside, parents=parents)
+        return result
+
+    def _scalar(self, node: yaml.ScalarNode, flow: bool) -> Scalar:
+        scalar = Scalar(node.value)
+        scalar.plain = node.style is None
+        scalar.flow = flow
+        end = node.end_mark
+        rest = self.lines[end.line][end.column :] if end.line < len(self.lines) else ""
+        scalar.cut_by_comment = scalar.plain and rest.lstrip(" \t,]}").startswith("#") and rest[:1] in " \t"
+        return scalar
+
+    def _problem(self, node: yaml.Node, key: str, message: str) -> Problem:
+        return Problem(self.path, node.start_mark.line + 1, key, message)
+
+
+# --- what models say about their values ---------------------------------------------------------
+def _text(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError(
+            "text_missing", 'is empty where text is due; write the text, and quote it if it is a word like "null"'
+        )
+    if isinstance(value, (list, dict)):
+        raise PydanticCustomError("text_nested", 'must be text; if it holds [ ] {{ }} or ": ", quote it: "..."')
+    if isinstance(value, Scalar) and value.cut_by_comment:
+        raise PydanticCustomError(
+            "text_cut",
+            'the text is cut at " #", which starts a comment; quote the text: "{text}"',
+            {"text": str(value)},
+        )
+    return str(value) if isinstance(value, Scalar) else value
+
+
+def _sentences(value: object) -> object:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and len(value) > 1:
+        for item in value:
+            if isinstance(item, Scalar) and item.flow and item.plain:
+                raise PydanticCustomError(
+                    "text_split",
+                    "a comma splits unquoted text inside [ ]; quote each sentence or write one a line with -",
+                )
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""Free text: spoken or shown."""
+
+Sentences = Annotated[list[Text], BeforeValidator(_sentences)]
+"""Sentences to choose from; one alone needs no list."""
+
+
+class StrictModel(BaseModel):
+    """A model whose unknown keys are errors that name the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: object) -> object:
+        if isinstance(data, dict):
+            known = {info.alias or name for name, info in cls.model_fields.items()}
+            for key, value in data.items():
+                if key not in known and key not in cls.model_fields:
+                    raise _unknown_key(key, value, sorted(known))
+        return data
+
+
+def _unknown_key(key: str, value: object, known: list[str]) -> PydanticCustomError:
+    if value is None and isinstance(key, Scalar) and key.flow:
+        return PydanticCustomError(
+            "unknown_key",
+            'a comma inside {{ }} has split the text before "{key}"; quote the whole text: "..., {key}"',
+            {"key": str(key)},
+        )
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    hint = f'did you mean "{near[0]}"?' if near else "known keys: " + ", ".join(known)
+    return PydanticCustomError("unknown_key", "unknown key; {hint}", {"key": str(key), "hint": hint})
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], document: Document, location: tuple[int | str, ...] = ()) -> Model:
+    """Validate the value at ``location``. Raises InvalidInput naming file, line and key of each fault."""
+    data = document.data
+    for step in location:
+        data = data[step]
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput(list(_problems(error, document, location))) from error
+
+
+def _problems(
+    error: ValidationError, document: Document, location: tuple[int | str, ...]
+) -> Iterator[Problem]:
+    for fault in error.errors(include_url=False):
+        place = (*location, *fault["loc"])
+        context: Mapping[str, Any] = fault.get("ctx", {})
+        if fault["type"] == "unknown_key":
+            place = (*place, context["key"])
+        key = ".".join(str(step) for step in place if not _is_union_branch(step, document, place))
+        file, line = document.place(place)
+        yield Problem(file, line, key, _message(fault["type"], fault["msg"], fault["input"]))
+
+
+def _is_union_branch(step: int | str, document: Document, place: tuple[int | str, ...]) -> bool:
+    """Pydantic puts the name of the tried union member into a location; users never wrote it."""
+    return isinstance(step, str) and (step[:1].isupper() or "[" in step or step in {"str", "float", "int", "bool"})
+
+
+def _message(kind: str, message: str, found: object) -> str:
+    if kind == "missing":
+        return "is missing"
+    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    if isinstance(found, str) and kind not in {"unknown_key", "text_cut", "value_error"}:
+        return f'must be {message}; found "{found}"' if not message.startswith("must") else message
+    return message
+
+
