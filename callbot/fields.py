@@ -73,13 +73,19 @@ def _choice(choices: Mapping[str, Sequence[str]], text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def phone_e164(text: str, region: str) -> str | None:
-    """A phone number as E.164, or None if it is no valid number when dialled from ``region``."""
+    """A phone number as E.164, or None if it is no phone number when dialled from ``region``.
+
+    Numbers in ranges that the library's data does not list as assigned pass at the length of a
+    mobile number: numbering plans grow faster than the data, and fictional numbers live there.
+    """
     import phonenumbers
 
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
+    mobile = phonenumbers.PhoneNumberType.MOBILE
+    possible = phonenumbers.is_possible_number_for_type_with_reason(number, mobile)
+    if not phonenumbers.is_valid_number(number) and possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

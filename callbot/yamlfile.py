@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from callbot.errors import InvalidInput, Problem
@@ -59,6 +60,13 @@ class Document:
                 node = node.value[step]
                 mark = node.start_mark
         return Path(mark.name), mark.line + 1
+
+    def is_flow(self, location: tuple[int | str, ...]) -> bool:
+        """Whether the key at ``location`` stands inside ``{...}``."""
+        data = self.data
+        for step in location[:-1]:
+            data = data[step]
+        return any(key == location[-1] and isinstance(key, Scalar) and key.flow for key in data)
 
     def over(self, base: Document) -> Document:
         """This document laid over ``base``: mappings merge key by key, everything else replaces."""
@@ -201,31 +209,35 @@ Sentences = Annotated[list[Text], BeforeValidator(_sentences)]
 
 
 class StrictModel(BaseModel):
-    """A model whose unknown keys are errors that name the nearest known one."""
+    """A model whose unknown keys are errors; ``validate`` names the nearest known key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, data: object) -> object:
-        if isinstance(data, dict):
-            known = {info.alias or name for name, info in cls.model_fields.items()}
-            for key, value in data.items():
-                if key not in known and key not in cls.model_fields:
-                    raise _unknown_key(key, value, sorted(known))
-        return data
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _unknown_key(key: str, value: object, known: list[str]) -> PydanticCustomError:
-    if value is None and isinstance(key, Scalar) and key.flow:
-        return PydanticCustomError(
-            "unknown_key",
-            'a comma inside {{ }} has split the text before "{key}"; quote the whole text: "..., {key}"',
-            {"key": str(key)},
-        )
+def _unknown_key(model: type[BaseModel], place: tuple[int | str, ...], value: object, flow: bool) -> str:
+    key = str(place[-1])
+    if value is None and flow:
+        return f'a comma inside {{ }} has split the text before "{key}"; quote the whole text: "..., {key}"'
+    owner = _model_at(model, place[:-1])
+    known = sorted(owner.model_fields) if owner else []
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    hint = f'did you mean "{near[0]}"?' if near else "known keys: " + ", ".join(known)
-    return PydanticCustomError("unknown_key", "unknown key; {hint}", {"key": str(key), "hint": hint})
+    return f'unknown key; did you mean "{near[0]}"?' if near else "unknown key; known keys: " + ", ".join(known)
+
+
+def _model_at(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model class whose keys stand at ``place`` of a document described by ``model``."""
+    current: type[BaseModel] | None = model
+    for step in place:
+        if current and isinstance(step, str) and step in current.model_fields:
+            current = _model_within(current.model_fields[step].annotation)
+    return current
+
+
+def _model_within(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_within(argument) for argument in typing.get_args(annotation))
+    return next((found for found in inner if found), None)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -239,23 +251,24 @@ def validate(model: type[Model], document: Document, location: tuple[int | str, 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput(list(_problems(error, document, location))) from error
+        raise InvalidInput(list(_problems(error, model, document, location))) from error
 
 
 def _problems(
-    error: ValidationError, document: Document, location: tuple[int | str, ...]
+    error: ValidationError, model: type[BaseModel], document: Document, location: tuple[int | str, ...]
 ) -> Iterator[Problem]:
     for fault in error.errors(include_url=False):
         place = (*location, *fault["loc"])
-        context: Mapping[str, Any] = fault.get("ctx", {})
-        if fault["type"] == "unknown_key":
-            place = (*place, context["key"])
-        key = ".".join(str(step) for step in place if not _is_union_branch(step, document, place))
+        key = ".".join(str(step) for step in place if not _names_union_member(step))
+        if fault["type"] == "extra_forbidden":
+            message = _unknown_key(model, place, fault["input"], document.is_flow(place))
+        else:
+            message = _message(fault["type"], fault["msg"], fault["input"])
         file, line = document.place(place)
-        yield Problem(file, line, key, _message(fault["type"], fault["msg"], fault["input"]))
+        yield Problem(file, line, key, message)
 
 
-def _is_union_branch(step: int | str, document: Document, place: tuple[int | str, ...]) -> bool:
+def _names_union_member(step: int | str) -> bool:
     """Pydantic puts the name of the tried union member into a location; users never wrote it."""
     return isinstance(step, str) and (step[:1].isupper() or "[" in step or step in {"str", "float", "int", "bool"})
 
@@ -264,7 +277,7 @@ def _message(kind: str, message: str, found: object) -> str:
     if kind == "missing":
         return "is missing"
     message = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    if isinstance(found, str) and kind not in {"unknown_key", "text_cut", "value_error"}:
+    if isinstance(found, str) and kind not in {"text_cut", "value_error"}:
         return f'must be {message}; found "{found}"' if not message.startswith("must") else message
     return message
 
