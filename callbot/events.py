@@ -214,7 +214,7 @@ class Speak:
 
     mark: int
     text: str
-    kind: SpeechKind = SpeechKind.REPLY
+    speech: SpeechKind = SpeechKind.REPLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             inside = bool(flow or node.flow_style)
             return [self.build(item, flow=inside, parents=parents) for item in node.value]
+        assert isinstance(node, yaml.ScalarNode)
         return None if node.tag == _NULL else self._scalar(node, flow)
 
     def _mapping(self, node: yaml.MappingNode, flow: bool, parents: tuple[int, ...]) -> dict[str, Any]:
@@ -175,10 +176,13 @@ class _Builder:
 def _text(value: object) -> object:
     if value is None:
         raise PydanticCustomError(
-            "text_missing", 'is empty where text is due; write the text, and quote it if it is a word like "null"'
+            "text_missing",
+            'is empty where text is due; write the text, and quote it if it is a word like "null"',
         )
     if isinstance(value, (list, dict)):
-        raise PydanticCustomError("text_nested", 'must be text; if it holds [ ] {{ }} or ": ", quote it: "..."')
+        raise PydanticCustomError(
+            "text_nested", 'must be text; if it holds [ ] {{ }} or ": ", quote it: "..."'
+        )
     if isinstance(value, Scalar) and value.cut_by_comment:
         raise PydanticCustomError(
             "text_cut",
@@ -221,7 +225,9 @@ def _unknown_key(model: type[BaseModel], place: tuple[int | str, ...], value: ob
     owner = _model_at(model, place[:-1])
     known = sorted(owner.model_fields) if owner else []
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f'unknown key; did you mean "{near[0]}"?' if near else "unknown key; known keys: " + ", ".join(known)
+    return (
+        f'unknown key; did you mean "{near[0]}"?' if near else "unknown key; known keys: " + ", ".join(known)
+    )
 
 
 def _model_at(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel] | None:
@@ -270,7 +276,9 @@ def _problems(
 
 def _names_union_member(step: int | str) -> bool:
     """Pydantic puts the name of the tried union member into a location; users never wrote it."""
-    return isinstance(step, str) and (step[:1].isupper() or "[" in step or step in {"str", "float", "int", "bool"})
+    return isinstance(step, str) and (
+        step[:1].isupper() or "[" in step or step in {"str", "float", "int", "bool"}
+    )
 
 
 def _message(kind: str, message: str, found: object) -> str:
@@ -280,5 +288,3 @@ def _message(kind: str, message: str, found: object) -> str:
     if isinstance(found, str) and kind not in {"text_cut", "value_error"}:
         return f'must be {message}; found "{found}"' if not message.startswith("must") else message
     return message
-
-

@@ -1,0 +1,184 @@
+"""The report of an evaluation run (``callbot.report/1``): what is written, and what reporting reads."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = "callbot.report/1"
+
+Verdict = Literal[
+    "on_time", "open", "premature", "late", "never", "wrong_reason", "refused", "off_script", "infra"
+]
+PASSING = ("on_time", "open")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class PromptUsed(_Part):
+    """Which text of a business a run used. ``version`` is null for a file on disk."""
+
+    business: str
+    version: int | None = None
+    sha256: str
+
+
+class RunHeader(_Part):
+    """What was run."""
+
+    id: str
+    started_at: str
+    model: str
+    prompts: list[PromptUsed] = Field(default_factory=list)
+    repeat: int = 1
+    seed: int = 0
+    callbot: str
+    seconds: float = 0.0
+    requests: int = 0
+    interrupted: bool = False
+
+
+class Interval(_Part):
+    """A rate with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class CallScores(_Part):
+    """End precision and recall; null where nothing was there to be precise about."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class Latency(_Part):
+    """Milliseconds from question to complete answer; null without answers."""
+
+    p50: float | None
+    p95: float | None
+
+
+class Tokens(_Part):
+    """Token counts as providers report them."""
+
+    input: int
+    output: int
+
+
+class Summary(CallScores):
+    """Everything counted over the run. Scenarios: counts of scenarios; verdicts: counts of runs."""
+
+    scenarios: int
+    runs: int
+    passed: int
+    failed: int
+    infra: int
+    excused: int = 0
+    verdicts: dict[str, int]
+    premature_rate: Interval
+    call: CallScores
+    pass_hat_k: dict[str, float]
+    lead_accuracy: float | None
+    latency_ms: Latency
+    tokens: Tokens
+
+
+class GateRule(_Part):
+    """One condition of the gate."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Gate(_Part):
+    """Whether the run is good enough."""
+
+    passed: bool
+    rules: list[GateRule]
+
+
+class TurnReport(_Part):
+    """One turn: what the caller did, what the bot said, what the model wanted."""
+
+    n: int
+    caller: str
+    bot: str
+    control: dict[str, Any] = Field(default_factory=dict)
+    """The model's last control of the turn; empty if it was not asked."""
+    guard: str | None = None
+    """Why the guard refused to end the call in this turn."""
+
+
+class Check(_Part):
+    """One assertion over a Record."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class RunReport(_Part):
+    """One attempt at one scenario."""
+
+    attempt: int
+    verdict: Verdict
+    passed: bool
+    wanted_end: int | None = None
+    """Turn of the model's first request to end."""
+    wanted_reason: str | None = None
+    end_reason: str | None = None
+    ended_turn: int | None = None
+    ended_by: str | None = None
+    lead: dict[str, str] = Field(default_factory=dict)
+    record: str
+    """Path of the Record, relative to the run's folder."""
+    turns: list[TurnReport]
+    checks: list[Check]
+    detail: str = ""
+    """One sentence that explains a verdict other than a pass."""
+    tokens: Tokens = Tokens(input=0, output=0)
+    latencies_ms: list[float] = Field(default_factory=list)
+    call_verdict: Verdict | None = None
+    """The verdict on what the call did, guard included."""
+
+
+class EndWindow(_Part):
+    """When the call should end: turns first to last inclusive, or never (``turns`` null: stay open)."""
+
+    turns: tuple[int, int] | None
+    reason: list[str] = Field(default_factory=list)
+
+
+class ScenarioReport(_Part):
+    """One scenario and all its attempts. ``passed`` is null when every attempt was infra."""
+
+    name: str
+    description: str = ""
+    file: str
+    business: str
+    language: str = "he"
+    tags: list[str]
+    end: EndWindow
+    passed: bool | None
+    excused: bool = False
+    """Failed, but tagged ``beyond-offline`` and run by the offline model."""
+    runs: list[RunReport]
+
+
+class Report(BaseModel):
+    """A whole run."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: Literal["callbot.report/1"] = Field(default="callbot.report/1", alias="schema")
+    run: RunHeader
+    summary: Summary
+    gate: Gate
+    scenarios: list[ScenarioReport]
