@@ -7,7 +7,7 @@ with the JSON of the reply contract (``reply.py``), in pieces of any size.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class ProviderError(CallbotError):
     """The provider could not answer: connection, status, timeout. Not the model's fault."""
 
 
+class Misconfigured(ProviderError):
+    """Every request would fail the same way: bad key, unknown model, no credit. Says how to mend it."""
+
+
 class Model(Protocol):
     """A dialogue model.
 
@@ -70,7 +74,7 @@ class Model(Protocol):
     latency: float | None
     uses_prompt: bool
 
-    def stream(self, request: Request) -> AsyncIterator[Delta | Finished]:
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
         """Answer one request: deltas, then exactly one Finished. Raises ProviderError."""
         ...
 
