@@ -65,7 +65,7 @@ class Trouble(Exception):
 
     ``said`` is fit for people. ``retry``: another try may go better. ``fatal``: none will.
     ``filtered``: the prompt met a content filter. ``complaint``: lower-case text in which a refused
-    option is looked for. ``retry_after``: seconds.
+    option is looked for. ``retry_after``: seconds, None for a backoff of our own.
     """
 
     said: str
@@ -86,23 +86,25 @@ class Piece:
     tokens: tuple[int, int] | None = None
 
 
-def read_chunk(chunk: Any) -> Piece:
-    """What a chunk says. The SDK builds chunks unvalidated: any part may be missing or of another type."""
-    usage = getattr(chunk, "usage", None)
-    counts = tuple(getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
-    tokens = (counts[0] or 0, counts[1] or 0) if any(isinstance(n, int) for n in counts) else None
-    choices = getattr(chunk, "choices", None)
-    if not isinstance(choices, list) or not choices:
-        return Piece(tokens=tokens)
-    delta = getattr(choices[0], "delta", None)
-    text, refusal = getattr(delta, "content", None), getattr(delta, "refusal", None)
-    finish = getattr(choices[0], "finish_reason", None)
+def read_chunk(chunk: object) -> Piece:
+    """What a chunk says (``chat_completion_chunk.py``); nothing of it is taken for granted."""
+    usage = _part(chunk, "usage")
+    counts = _part(usage, "prompt_tokens"), _part(usage, "completion_tokens")
+    tokens = (counts[0], counts[1]) if isinstance(counts[0], int) and isinstance(counts[1], int) else None
+    choices = _part(chunk, "choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    delta, finish = _part(choice, "delta"), _part(choice, "finish_reason")
+    text, refusal = _part(delta, "content"), _part(delta, "refusal")
     return Piece(
         text if isinstance(text, str) else "",
         refusal if isinstance(refusal, str) else "",
         finish if isinstance(finish, str) and finish else None,
         tokens,
     )
+
+
+def _part(data: object, key: str) -> object:
+    return data.get(key) if isinstance(data, dict) else None
 
 
 def trouble_of(error: Exception, host: str, model: str) -> Trouble:

@@ -1,0 +1,5 @@
+"""Fixtures that several test files share."""
+
+from openai_server import openai_server
+
+__all__ = ["openai_server"]
