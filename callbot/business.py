@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from callbot.errors import CallbotError, InvalidInput, Problem
 from callbot.fields import LeadField
-from callbot.yamlfile import Document, Sentences, StrictModel, Text, read_yaml, validate
+from callbot.rules import Rules
+from callbot.yamlfile import Document, OptionalText, Sentences, StrictModel, Text, read_yaml, validate
 
 BUILT_IN_REASONS = ("lead_complete", "customer_declined", "no_response")
 """End reasons that every business has; a business may declare more."""
@@ -56,12 +57,12 @@ class FixedSentences(StrictModel):
     """Sentences of the bot itself; None means the language's default (``defaults.yaml``)."""
 
     filler: Sentences | None = None
-    apology: Text | None = None
-    limit: Text | None = None
-    resume: Text | None = None
-    goodbye: Text | None = None
-    failure: Text | None = None
-    repeat: Text | None = None
+    apology: OptionalText = None
+    limit: OptionalText = None
+    resume: OptionalText = None
+    goodbye: OptionalText = None
+    failure: OptionalText = None
+    repeat: OptionalText = None
 
 
 class Silence(StrictModel):
@@ -71,7 +72,7 @@ class Silence(StrictModel):
     warnings: int = Field(default=2, ge=0, le=10)
     by: Literal["backend", "model"] = "backend"
     warn: Sentences | None = None
-    close: Text | None = None
+    close: OptionalText = None
 
 
 class Ending(StrictModel):
@@ -140,7 +141,7 @@ class Business(StrictModel):
     timezone: Annotated[str, AfterValidator(_known_timezone)] = "Asia/Jerusalem"
     region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     """ISO 3166 country for phone numbers said without a country code."""
-    persona: Text | None = None
+    persona: OptionalText = None
     """Who speaks: name, gender, tone. Only for the prompt."""
     hours: dict[str, Text] = Field(default_factory=dict)
     phone_numbers: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
@@ -196,6 +197,42 @@ class Business(StrictModel):
         """Fixed sentences that take turns (``filler``, ``warn``)."""
         own = getattr(self.sentences, key, None) or getattr(self.silence, key, None)
         return tuple(own or default_sentences(self.language)[key])
+
+
+def rules_of(
+    business: Business,
+    *,
+    filler_after: float = 2.0,
+    reply_deadline: float = 10.0,
+    has_fallback: bool = False,
+) -> Rules:
+    """The rules that the engine runs this business's calls by. Times in seconds."""
+    return Rules(
+        greeting=business.greeting.text,
+        greeting_streamed=business.greeting.mode == "stream",
+        greeting_barge_in=business.greeting.barge_in,
+        required=business.required,
+        reasons=business.reasons,
+        silence_after=business.silence.after,
+        silence_warnings=business.silence.warnings,
+        silence_by_model=business.silence.by == "model",
+        warn=business.sentence_list("warn"),
+        close=business.sentence("close"),
+        linger=business.ending.linger,
+        reprieves=business.ending.reprieves,
+        limit_seconds=business.limits.seconds,
+        limit_turns=business.limits.turns,
+        limit=business.sentence("limit"),
+        filler_after=filler_after,
+        reply_deadline=reply_deadline,
+        has_fallback=has_fallback,
+        filler=business.sentence_list("filler"),
+        apology=business.sentence("apology"),
+        failure=business.sentence("failure"),
+        repeat=business.sentence("repeat"),
+        goodbye=business.sentence("goodbye"),
+        resume=business.sentence("resume"),
+    )
 
 
 def _region_of(numbers: list[str]) -> str | None:

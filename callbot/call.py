@@ -516,6 +516,7 @@ class Call:
     def _close_if_silence_is_over(self, now: float) -> bool:
         if self.silences <= self.rules.silence_warnings:
             return False
+        self._note("silence_over", silences=self.silences)
         self._end_with(Ending(EndedBy.SILENCE, NO_RESPONSE), self.rules.close)
         return True
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from callbot.yamlfile import StrictModel, Text
+from callbot.yamlfile import OptionalText, StrictModel, Text
 
 
 def _named_choices(value: object) -> object:
@@ -29,9 +29,9 @@ class LeadField(StrictModel):
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     type: Literal["text", "phone", "choice", "time"] = "text"
-    label: Text | None = None
+    label: OptionalText = None
     required: bool = False
-    ask: Text | None = None
+    ask: OptionalText = None
     choices: Annotated[
         dict[str, Annotated[list[Text], BeforeValidator(_synonyms)]], BeforeValidator(_named_choices)
     ] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ ATTEMPTS = 2
 """The answer, and one more chance for what could not be read, within the same budget."""
 
 
-async def respond(model: Model, request: Request, turn: int) -> AsyncIterator[tuple[float, Answer]]:
+async def respond(model: Model, request: Request, turn: int) -> AsyncGenerator[tuple[float, Answer], None]:
     """Yield ``(seconds since asked, answer)``: sentences and notes, then ReplyDone or ReplyFailed.
 
     Seconds are real, or the model's own ``latency`` where it names one. A broken reply is the
@@ -64,7 +64,9 @@ async def respond(model: Model, request: Request, turn: int) -> AsyncIterator[tu
     yield clock.seconds(), ReplyDone(turn, Control(missing_fields=request.missing))
 
 
-async def _chunks(model: Model, request: Request, clock: _Stopwatch) -> AsyncIterator[Delta | Finished]:
+async def _chunks(
+    model: Model, request: Request, clock: _Stopwatch
+) -> AsyncGenerator[Delta | Finished, None]:
     """The model's stream, each piece waited for no longer than the budget allows."""
     deadline = clock.real() + request.seconds_left
     async with aclosing(model.stream(request)) as stream:

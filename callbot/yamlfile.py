@@ -208,6 +208,9 @@ def _sentences(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_text)]
 """Free text: spoken or shown."""
 
+OptionalText = Annotated[str | None, BeforeValidator(_text)]
+"""Free text that may be left out, but is not empty where its key is written."""
+
 Sentences = Annotated[list[Text], BeforeValidator(_sentences)]
 """Sentences to choose from; one alone needs no list."""
 

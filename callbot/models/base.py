@@ -35,6 +35,8 @@ class Request:
     caller_number: str | None
     seconds_left: float
     repair: str | None = None
+    turn: int = 1
+    """The number of this question on its call."""
 
 
 @dataclass(frozen=True, slots=True)

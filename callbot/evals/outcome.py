@@ -1,0 +1,146 @@
+"""What happened on a simulated call, turn by turn: the view of a Record that verdicts are given on.
+
+Reads Records only, so that a call on any line can be judged the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from callbot import events as ev
+from callbot.ending import NO_RESPONSE
+from callbot.record import Record
+
+
+@dataclass(slots=True)
+class TurnOutcome:
+    """One turn of the caller and what followed it. Turn 0 is what came before the first."""
+
+    n: int
+    caller: str = ""
+    bot: list[str] = field(default_factory=list)
+    controls: list[ev.Control] = field(default_factory=list)
+    guard: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequest:
+    """The model (or the silence rule) wanted the call to end in reply to a turn."""
+
+    turn: int
+    reason: str | None
+    refused: str | None = None
+    """Why the guard said no."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A whole call. Latencies in seconds."""
+
+    turns: list[TurnOutcome]
+    requests: list[EndRequest] = field(default_factory=list)
+    lead: Mapping[str, str] = field(default_factory=dict)
+    lead_status: str = "in_progress"
+    ended_by: str | None = None
+    end_reason: str | None = None
+    ended_turn: int | None = None
+    off_script: str | None = None
+    provider_error: str | None = None
+    latencies: list[float] = field(default_factory=list)
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def first_request(self) -> EndRequest | None:
+        """The first request to end, accepted or not."""
+        return self.requests[0] if self.requests else None
+
+
+class _Reader:
+    """Walks a Record once. A reply belongs to the caller turn that was current when it was asked for."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome([TurnOutcome(0)])
+        self.turn_of: dict[int, int] = {}
+        self.cancelled: set[int] = set()
+
+    def read(self, record: Record) -> Outcome:
+        for entry in record.entries:
+            handler = self._HANDLERS.get(type(entry.what))
+            if handler is not None:
+                handler(self, entry.what)
+        return self.outcome
+
+    @property
+    def current(self) -> TurnOutcome:
+        return self.outcome.turns[-1]
+
+    def _note(self, note: ev.Note) -> None:
+        data: Mapping[str, Any] = note.data
+        outcome = self.outcome
+        if note.type == "caller_turn":
+            outcome.turns.append(TurnOutcome(data["n"], data["text"]))
+        elif note.type == "end_refused":
+            turn = self.turn_of[data["turn"]]
+            outcome.turns[turn].guard = data["why"]
+            last = outcome.requests[-1]
+            outcome.requests[-1] = EndRequest(last.turn, last.reason, data["why"])
+        elif note.type == "silence_over":
+            outcome.requests.append(EndRequest(self.current.n, NO_RESPONSE))
+        elif note.type == "off_script":
+            outcome.off_script = f"turn {data['n']} waited for the {data['cue']}, which never came"
+        elif note.type == "model_answered":
+            outcome.latencies.append(data["seconds"])
+            outcome.input_tokens += data["input_tokens"]
+            outcome.output_tokens += data["output_tokens"]
+
+    def _asked(self, question: ev.AskModel) -> None:
+        self.turn_of[question.turn] = self.current.n
+
+    def _cancelled(self, command: ev.CancelModel) -> None:
+        self.cancelled.add(command.turn)
+
+    def _reply(self, reply: ev.ReplyDone) -> None:
+        if reply.turn in self.cancelled or reply.turn not in self.turn_of:
+            return
+        turn = self.outcome.turns[self.turn_of[reply.turn]]
+        turn.controls.append(reply.control)
+        if reply.control.should_end_call:
+            self.outcome.requests.append(EndRequest(turn.n, reply.control.end_reason))
+
+    def _failed(self, failure: ev.ReplyFailed) -> None:
+        self.outcome.provider_error = failure.error
+
+    def _spoke(self, speak: ev.Speak) -> None:
+        self.current.bot.append(speak.text)
+
+    def _lead(self, saved: ev.SaveLead) -> None:
+        self.outcome.lead, self.outcome.lead_status = saved.lead, saved.status
+
+    def _hung_up(self, command: ev.HangUp) -> None:
+        outcome = self.outcome
+        outcome.ended_by, outcome.end_reason = command.by.value, command.reason
+        decided = [request.turn for request in outcome.requests if request.refused is None]
+        outcome.ended_turn = decided[-1] if decided else self.current.n
+
+    def _caller_left(self, event: ev.CallerHungUp) -> None:
+        self.outcome.ended_by, self.outcome.ended_turn = "caller", self.current.n
+
+    _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        ev.Note: _note,
+        ev.AskModel: _asked,
+        ev.CancelModel: _cancelled,
+        ev.ReplyDone: _reply,
+        ev.ReplyFailed: _failed,
+        ev.Speak: _spoke,
+        ev.SaveLead: _lead,
+        ev.HangUp: _hung_up,
+        ev.CallerHungUp: _caller_left,
+    }
+
+
+def outcome_of(record: Record) -> Outcome:
+    """Read a Record into turns, requests to end and how the call ended."""
+    return _Reader().read(record)

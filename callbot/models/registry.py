@@ -1,0 +1,46 @@
+"""Finds a dialogue model by the name that ``--model`` takes; imports only the one that is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from callbot.errors import CallbotError
+from callbot.models.base import Model
+
+KINDS = {
+    "offline": "the embedded dialogue policy; no key, no server",
+    "openai": "openai:NAME, or openai:NAME@BASE_URL for any compatible server",
+    "scripted": "scripted:FILE, replies from a file",
+}
+
+
+class UnknownModel(CallbotError):
+    """No model has this name."""
+
+
+def default_model() -> str:
+    """The model when none is named: OpenAI when its key is set, else the embedded one."""
+    return "openai" if os.environ.get("OPENAI_API_KEY") else "offline"
+
+
+def make_model(name: str, *, seed: int | None = None) -> Model:
+    """The model called ``name``. Raises UnknownModel, or CallbotError for what it needs and lacks."""
+    kind, _, rest = name.partition(":")
+    if kind == "offline" and not rest:
+        from callbot.models.offline.model import OfflineModel
+
+        return OfflineModel()
+    if kind == "openai":
+        from callbot.models.openai import OpenAIModel
+
+        return OpenAIModel.from_spec(name, seed=seed)
+    if kind == "scripted" and rest:
+        from callbot.models.scripted import ScriptedModel
+
+        return ScriptedModel(Path(rest))
+    near = difflib.get_close_matches(kind, KINDS, n=1)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    known = "\n".join(f"  {kind}: {what}" for kind, what in KINDS.items())
+    raise UnknownModel(f'unknown model "{name}"{hint}\nmodels are named\n{known}')

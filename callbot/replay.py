@@ -1,0 +1,168 @@
+"""The virtual-time driver: a whole call in the time its model takes, an hour of silence in none.
+
+It obeys the driver contract of ``call.py`` with a simulated carrier (audio lasts
+``speech_seconds``; a clear returns every outstanding mark, as Twilio does) and a simulated caller.
+Answers of the model are waited for in real time and take their measured latency in virtual time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from callbot import events as ev
+from callbot.call import Call, Phase
+from callbot.record import Record
+from callbot.respond import Answer
+from callbot.rules import speech_seconds
+
+Ask = Callable[[ev.AskModel], AsyncIterator[tuple[float, Answer]]]
+"""Puts a question to the model; yields (seconds since asked, answer)."""
+
+
+class ProviderFailed(Exception):
+    """The provider failed; a simulated call stops there, for evaluation has no fallback."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a simulated caller perceives. Times in virtual seconds."""
+
+    call: Call
+    now: float = 0.0
+    greeting_playing: bool = False
+    """The carrier or the call is playing the greeting."""
+    bot_started: float | None = None
+    """When the bot began to speak after the caller's last action; None while it has not."""
+    phase_since: float = 0.0
+    """When the call's phase last changed."""
+
+
+class SimulatedCaller(Protocol):
+    """Somebody on the other end. The driver asks again after everything that happens."""
+
+    def due(self, scene: Scene) -> float | None:
+        """When the caller acts next as things stand (now or later); None while waiting or done."""
+        ...
+
+    def act(self, scene: Scene, record: Record) -> Iterable[tuple[float, ev.Event]]:
+        """Act: events with their delays in seconds. Milestones go to the record as notes."""
+        ...
+
+    def is_done(self, scene: Scene) -> bool:
+        """Whether the simulation may stop here, before the call has ended."""
+        ...
+
+    def wakes(self) -> float:
+        """When what the caller is doing now is over."""
+        ...
+
+
+class VirtualDriver:
+    """Runs one call with a simulated caller on virtual time."""
+
+    def __init__(self, call: Call, caller: SimulatedCaller, ask: Ask, record: Record) -> None:
+        self._call, self._caller, self._ask, self._record = call, caller, ask, record
+        self._scene = Scene(call)
+        self._agenda: list[tuple[float, int, ev.Event | ev.Note]] = []
+        self._order = itertools.count()
+        self._audio_ends = 0.0
+        self._on_air: dict[int, float] = {}
+        """Marks of the carrier's buffer and when each will have been played."""
+        self._cancelled: set[int] = set()
+
+    async def run(self) -> None:
+        """Run to the end of the call, or until the caller has nothing left to do.
+
+        Raises ProviderFailed; the record then holds everything up to it.
+        """
+        call, scene, caller = self._call, self._scene, self._caller
+        scene.greeting_playing = True
+        starts = 0.0 if call.rules.greeting_streamed else speech_seconds(call.rules.greeting)
+        self._later(starts, ev.CallStarted())
+        while call.phase is not Phase.OVER:
+            if not self._agenda and caller.is_done(scene):
+                return
+            phase = call.phase
+            await self._step()
+            if call.phase is not phase:
+                scene.phase_since = scene.now
+                scene.greeting_playing = call.phase is Phase.GREETING
+
+    async def _step(self) -> None:
+        scene = self._scene
+        agenda = self._agenda[0][0] if self._agenda else None
+        deadline = self._call.deadline
+        due = self._caller.due(scene)
+        wakes = self._caller.wakes()
+        waits = [t for t in (agenda, deadline, due) if t is not None]
+        when = min([*waits, wakes] if wakes > scene.now else waits)
+        scene.now = max(scene.now, when)
+        if agenda == when:
+            await self._happen(heapq.heappop(self._agenda)[2])
+        elif deadline == when:
+            await self._happen(ev.Tick())
+        elif due == when:
+            self._let_caller_act()
+
+    def _let_caller_act(self) -> None:
+        scene = self._scene
+        scene.bot_started = None
+        for delay, event in self._caller.act(scene, self._record):
+            self._later(scene.now + delay, event)
+
+    async def _happen(self, event: ev.Event | ev.Note) -> None:
+        now = self._scene.now
+        if isinstance(event, ev.Note):
+            self._record.note(now, event.type, **event.data)
+            return
+        kind = type(event)
+        if kind is ev.Played:
+            self._on_air.pop(event.mark, None)  # type: ignore[union-attr]
+        elif kind in _ANSWERS and event.turn in self._cancelled:  # type: ignore[union-attr]
+            return
+        self._record.event(now, event)
+        for command in self._call.receive(event, now):
+            self._record.command(now, command)
+            await self._obey(command)
+        if kind is ev.ReplyFailed:
+            raise ProviderFailed(event.error)  # type: ignore[union-attr]
+
+    async def _obey(self, command: ev.Command) -> None:
+        now = self._scene.now
+        if isinstance(command, ev.Speak):
+            self._speak(command)
+        elif isinstance(command, ev.ClearAudio):
+            self._clear()
+        elif isinstance(command, ev.AskModel):
+            async for seconds, answer in self._ask(command):
+                self._later(now + seconds, answer)
+        elif isinstance(command, ev.CancelModel):
+            self._cancelled.add(command.turn)
+
+    def _speak(self, command: ev.Speak) -> None:
+        starts = max(self._scene.now, self._audio_ends)
+        self._audio_ends = starts + speech_seconds(command.text)
+        self._on_air[command.mark] = self._audio_ends
+        self._later(self._audio_ends, ev.Played(command.mark))
+        if self._scene.bot_started is None:
+            self._scene.bot_started = starts
+
+    def _clear(self) -> None:
+        """Empty the carrier's buffer; the marks of what was dropped come back at once."""
+        now = self._scene.now
+        self._agenda = [item for item in self._agenda if not isinstance(item[2], ev.Played)]
+        heapq.heapify(self._agenda)
+        for mark in self._on_air:
+            self._later(now, ev.Played(mark))
+        self._on_air.clear()
+        self._audio_ends = now
+
+    def _later(self, when: float, event: ev.Event | ev.Note) -> None:
+        heapq.heappush(self._agenda, (when, next(self._order), event))
+
+
+_ANSWERS = frozenset({ev.SentenceReady, ev.ReplyDone, ev.ReplyFailed})
