@@ -58,7 +58,7 @@ class Reply:
     deltas. ``finish``: the finish_reason, None to leave it out. ``refusal``: a refusal delta beside
     the text. ``cut_after``: deltas after which the connection drops in the middle of a chunk.
     ``stall_after``: deltas after which nothing more comes for ``stall`` seconds. ``raw``: this
-    instead of any of it, as the body. ``done``: send [DONE].
+    instead of any of it, as the body. ``done``: send [DONE]. ``close``: the connection, afterwards.
     """
 
     text: str = ""
@@ -72,6 +72,7 @@ class Reply:
     stall: float = 0.0
     raw: bytes | None = None
     done: bool = True
+    close: bool = False
     tokens: tuple[int, int] = (120, 30)
     content_type: str = "text/event-stream"
 
@@ -213,7 +214,7 @@ class OpenAIServer:
             pass  # the client went away, or the test is over
         finally:
             self._open.discard(task)
-            writer.transport.abort()
+            writer.close()
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         """Write one response; False to drop the connection."""
@@ -309,7 +310,7 @@ async def _stream(reply: Reply, body: Mapping[str, Any], writer: asyncio.StreamW
         await writer.drain()
     writer.write(b"0\r\n\r\n")
     await writer.drain()
-    return True
+    return not reply.close
 
 
 def _chunked(data: bytes) -> bytes:
