@@ -274,6 +274,18 @@ def business_of(document: Document) -> Business:
     return business
 
 
+def recheck_prompt(business: Business, prompt: str, path: Path) -> Business:
+    """The business with another prompt text, from ``path``. Raises InvalidInput if it does not render."""
+    from callbot.prompting import check_prompt
+
+    changed = business.model_copy(update={"prompt": prompt})
+    try:
+        check_prompt(changed)
+    except CallbotError as error:
+        raise InvalidInput([Problem(path, None, "", str(error))]) from error
+    return changed
+
+
 def read_document(path: Path) -> Document:
     """Read a business file with what it ``extends`` merged under it; the key itself is dropped."""
     return _read_chain(path, ())

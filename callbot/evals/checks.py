@@ -6,7 +6,7 @@ A check that does not apply to a scenario gives None.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from callbot import events as ev
 from callbot.evals.outcome import Outcome
@@ -129,9 +129,3 @@ def _found_in(text: str, bad: str) -> bool:
 
 def _plain(text: str) -> str:
     return folded(text).strip(" .,!?")
-
-
-def lead_fields(scenario: Scenario, outcome: Outcome) -> Iterator[bool]:
-    """For each expected field, whether it is right: what lead accuracy counts."""
-    for name, wanted in scenario.expect.lead.items():
-        yield matches_any(outcome.lead.get(name), wanted)

@@ -303,7 +303,10 @@ def _variants(written: ScenarioFile) -> Iterator[tuple[str, tuple[CallerTurn, ..
     turns = tuple(written.caller.turns)
     yield "", turns, written.expect
     for number, variant in enumerate(written.variants, 1):
-        changed = turns[variant.at - 1].model_copy(update={"say": variant.say, "heard": None})
+        update: dict[str, object] = {"say": variant.say, "heard": None}
+        if variant.expect is not None:  # another oracle: the old turn's own expectation goes with it
+            update["expect"] = TurnExpect()
+        changed = turns[variant.at - 1].model_copy(update=update)
         yield (
             f".v{number}",
             (*turns[: variant.at - 1], changed, *turns[variant.at :]),

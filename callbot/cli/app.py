@@ -1,0 +1,78 @@
+"""The ``callbot`` command: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from callbot import __version__
+from callbot.errors import CallbotError
+
+COMMANDS: dict[str, str] = {
+    "eval": "Replay scenarios and score whether calls end when they should.",
+    "chat": "Talk to the bot by text.",
+    "init": "Write a starter project into an empty folder.",
+    "prompts": "Import, compare, activate and render the businesses' prompts.",
+    "calls": "Look at stored calls.",
+    "leads": "List and export collected leads.",
+    "db": "Look after the database.",
+    "schema": "Print the JSON Schema of a file format.",
+}
+"""Each command's help; its code is ``app`` in ``callbot/cli/<command>.py``."""
+
+
+class LazyCommands(TyperGroup):
+    """Knows every command's help, and imports a command's module when it is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, text in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=text))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the real command in its placeholder's place, then resolve as usual."""
+        if args and args[0] in COMMANDS:
+            module = importlib.import_module(f"callbot.cli.{args[0]}")
+            command = typer.main.get_command(module.app)
+            command.name = args[0]
+            self.add_command(command, args[0])
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A phone bot that greets once, in full, and hangs up only when the call is over.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"callbot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+
+
+def main() -> None:
+    """Run the command line. An error that the user can mend is printed and exits with 2."""
+    try:
+        app()
+    except CallbotError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; nothing is left to say
+        sys.exit(0)

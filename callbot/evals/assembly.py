@@ -1,0 +1,69 @@
+"""Puts a finished run together into one Report."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from callbot import __version__
+from callbot.evals.checks import matches_any
+from callbot.evals.gate import Threshold, judge
+from callbot.evals.report import Report, RunHeader
+from callbot.evals.runner import Results
+from callbot.evals.scenario import Scenario
+from callbot.evals.selection import Selection
+from callbot.evals.summary import scenario_report, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run was, beside its results. ``seconds``: how long it took."""
+
+    id: str
+    started_at: dt.datetime
+    seconds: float
+    model: str
+    repeat: int
+    seed: int
+    requests: int
+
+
+def build_report(
+    selection: Selection, results: Results, facts: RunFacts, thresholds: Sequence[Threshold]
+) -> Report:
+    """The Report of a run; scenarios that never ran are left out."""
+    rows = [
+        scenario_report(
+            scenario,
+            results.runs[scenario.name],
+            language=selection.businesses[scenario.business].language,
+            offline=facts.model == "offline",
+        )
+        for scenario in selection.scenarios
+        if scenario.name in results.runs
+    ]
+    summary = summarise(rows, {s.name: _lead_fields(s, results) for s in selection.scenarios})
+    header = RunHeader(
+        id=facts.id,
+        started_at=facts.started_at.isoformat(timespec="seconds"),
+        model=facts.model,
+        prompts=selection.prompts_used(),
+        repeat=facts.repeat,
+        seed=facts.seed,
+        callbot=__version__,
+        seconds=facts.seconds,
+        requests=facts.requests,
+        interrupted=results.interrupted or results.stopped_by is not None,
+    )
+    return Report(run=header, summary=summary, gate=judge(summary, rows, thresholds), scenarios=rows)
+
+
+def _lead_fields(scenario: Scenario, results: Results) -> list[bool]:
+    """For each expected field of each run that was answered, whether it is right."""
+    return [
+        matches_any(run.lead.get(name), wanted)
+        for run in results.runs.get(scenario.name, ())
+        if run.verdict != "infra"
+        for name, wanted in scenario.expect.lead.items()
+    ]
