@@ -74,7 +74,7 @@ class _Printer:
         where = f"{scenario.business}  {scenario.file}"
         self.prose(f"  {where}", "dim")
         if scenario.description:
-            self.utterance([("  ", "")], scenario.description, "italic")
+            self.utterance([("  ", "")], scenario.description, "")
         if run is None:
             return
         self.prose(f"  should  {view.should(scenario.end)}", "")
@@ -167,14 +167,14 @@ class _Printer:
         for rule in report.gate.rules:
             style = "green" if rule.passed else "bold red"
             state = "holds" if rule.passed else "fails"
-            detail = f" ({rule.detail})" if rule.detail else ""
-            self.labelled(f"gate {state}", [(rule.name, style), (detail, "")])
+            detail = f" ({printable(rule.detail)})" if rule.detail else ""
+            self.labelled(f"gate {state}", [(printable(rule.name), style), (detail, "")])
 
     # --- lines ----------------------------------------------------------------------------------
     def labelled(self, name: str, value: list[tuple[str, str]]) -> None:
-        text = Text(f"  {name:<20}", style="dim")
+        text = Text.assemble((f"  {name:<20}", "dim"))
         for part, style in value:
-            text.append(printable(part) if part.strip() == part else part, style=style or "not dim")
+            text.append(part, style=style)
         self.put(text, hang=22)
 
     def prose(self, text: str, style: str) -> None:

@@ -36,6 +36,8 @@ class TurnView:
     right: bool
     """A request to end where the window allows one, for an allowed reason."""
     guard: str | None
+    missing: str
+    """The fields that the model still missed, as it says."""
     notes: str
 
 
@@ -87,6 +89,7 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
         in_window=in_window,
         right=ends and in_window and (not end.reason or reason in end.reason),
         guard=turn.guard,
+        missing=", ".join(map(str, control.get("missing_fields") or ())),
         notes=str(control.get("notes") or ""),
     )
 
