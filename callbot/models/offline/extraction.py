@@ -1,0 +1,182 @@
+"""Values of fields in one utterance: phone numbers, choices, e-mail addresses, labelled and free text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from callbot.fields import phone_e164
+from callbot.models.offline.numbers import Run, digit_runs
+from callbot.models.offline.phrases import Found, lexicon, words
+from callbot.models.offline.prepared import Choice, FieldView, choice_stems, stop_words
+from callbot.models.offline.text import Utterance, is_hebrew, key_stems, stems
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_NEGATIONS = frozenset(["לא", "ולא", "not", "isnt", "without", "בלי", "אין"])
+_SHORTEST_PHONE = 7
+"""Digits below which a run is a part of a number at most."""
+
+
+# --- phones ------------------------------------------------------------------------------------
+def phone_of(run: Run, region: str) -> str | None:
+    """The run as a valid phone number in E.164, or None."""
+    return next(
+        (phone for digits in run.readings if (phone := phone_from(digits, region, plus=run.plus))), None
+    )
+
+
+def phone_from(digits: str, region: str, *, plus: bool = False) -> str | None:
+    """Digits as a valid phone number in E.164, or None."""
+    if not _SHORTEST_PHONE <= len(digits) <= 16:
+        return None
+    if plus:
+        return phone_e164("+" + digits, region)
+    if digits.startswith("00"):
+        return phone_e164("+" + digits[2:], region)
+    phone = phone_e164(digits, region)
+    if phone is None and len(digits) > 10:
+        phone = phone_e164("+" + digits, region)
+    return phone
+
+
+def find_phone(runs: Iterable[Run], said: Utterance, region: str) -> tuple[str, Run] | None:
+    """The phone number that the caller means: the last one that is not negated."""
+    found = None
+    for run in runs:
+        phone = phone_of(run, region)
+        if phone is not None and not negated(said, run.start):
+            found = (phone, run)
+    return found
+
+
+def negated(said: Utterance, index: int) -> bool:
+    """Whether the word before ``index`` says no to what stands there."""
+    return index > 0 and said.words[index - 1] in _NEGATIONS and not said.breaks[index]
+
+
+# --- choices -------------------------------------------------------------------------------------
+def find_choice(view: FieldView, said: Utterance) -> tuple[str | None, tuple[str, ...], bool]:
+    """The choice that is meant; all that fit equally well; whether a whole phrase of it was said."""
+    spoken = [
+        frozenset() if word in stop_words() and len(said.words) > 2 else choice_stems(word, stems(word))
+        for word in said.words
+    ]
+    dropped = _negated_words(said)
+    best: dict[str, tuple[int, int]] = {}
+    for choice in view.choices:
+        score = _score(choice, spoken, dropped)
+        if score[0] > 0:
+            best[choice.name] = score
+    if not best:
+        return None, (), False
+    top = max(best.values())
+    winners = tuple(name for name, score in best.items() if score == top)
+    return (winners[0] if len(winners) == 1 else None), winners, top[0] >= 2
+
+
+def _negated_words(said: Utterance) -> frozenset[int]:
+    """Words that "not" stands before ("לא דירה, ספות")."""
+    dropped: set[int] = set()
+    for index, word in enumerate(said.words):
+        if word in _NEGATIONS and index + 1 < len(said.words) and not said.breaks[index + 1]:
+            dropped.update(range(index + 1, said.clause_end(index + 1)))
+    return frozenset(dropped) if len(dropped) < len(said.words) - 1 else frozenset()
+
+
+def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]) -> tuple[int, int]:
+    """(2 whole phrase | 1 a word that only this choice has, how many words) for the best phrase."""
+    best = (0, 0)
+    for phrase in choice.phrases:
+        hits = sum(
+            any(i not in dropped and not form.isdisjoint(word) for i, form in enumerate(spoken))
+            for word in phrase
+        )
+        if hits == len(phrase):
+            best = max(best, (2, hits))
+    own = sum(i not in dropped and not form.isdisjoint(choice.own) for i, form in enumerate(spoken))
+    return max(best, (1, own)) if own else best
+
+
+# --- e-mail -------------------------------------------------------------------------------------
+def find_email(said: Utterance) -> str | None:
+    """An e-mail address, written or spoken ("dana at gmail dot com", "דנה שטרודל ג'ימייל נקודה קום")."""
+    if match := _EMAIL.search(said.clean):
+        return match.group().rstrip(".")
+    parts = [_SPOKEN_EMAIL.get(word, word) for word in said.words]
+    if "@" not in parts or "." not in parts[parts.index("@") :]:
+        return None
+    at = parts.index("@")
+    start = at - 1
+    while start >= 2 and parts[start - 1] in (".", "_", "-"):
+        start -= 2
+    end = at + 2
+    while end + 1 < len(parts) and parts[end] == ".":
+        end += 2
+    text = "".join(parts[max(start, 0) : end])
+    return text if at and _EMAIL.fullmatch(text) else None
+
+
+_SPOKEN_EMAIL = {
+    "at": "@", "שטרודל": "@", "כרוכית": "@", "dot": ".", "נקודה": ".", "underscore": "_", "dash": "-",
+    "ג'ימייל": "gmail", "גימייל": "gmail", "קום": "com", "הוטמייל": "hotmail", "יאהו": "yahoo", "וואלה": "walla",
+    "קו": "-", "אאוטלוק": "outlook", "איל": "il", "קו-תחתון": "_", "נט": "net",
+}  # fmt: skip
+
+
+# --- text ---------------------------------------------------------------------------------------
+def find_labelled(view: FieldView, said: Utterance) -> str | None:
+    """Text that the caller announces by the field's own label: "the model is Corolla"."""
+    label = [word for word in view.label_words if word not in stop_words()]
+    if not label:
+        return None
+    forms = [key_stems(word) for word in label]
+    for index in range(len(said.words) - len(label)):
+        window = said.words[index : index + len(label)]
+        if all(not stems(word).isdisjoint(form) for word, form in zip(window, forms, strict=True)):
+            start = index + len(label)
+            linked = False
+            while start < len(said.words) and said.words[start] in _LINKS:
+                start, linked = start + 1, True
+            end = said.clause_end(index)
+            if linked and start < end:
+                return said.slice(start, end)
+    return None
+
+
+_LINKS = frozenset(["זה", "הוא", "היא", "שלי", "שלנו", "is", "its", "are", "זו", "זאת"])
+
+
+def trimmed(said: Utterance, start: int, end: int, *, section: str = "values") -> tuple[int, int]:
+    """Words ``start`` to ``end`` without what callers say around a value."""
+    found = lexicon(section).find(said)
+    polite = lexicon("names").find(said)
+    leads = _ends_by_start(found, ("lead",)) | _ends_by_start(polite, ("after",))
+    tails = _starts_by_end(found, ("tail",)) | _starts_by_end(polite, ("before",))
+    while start < end and start in leads and leads[start] < end:
+        start = leads[start]
+    while end > start and end in tails and tails[end] > start:
+        end = tails[end]
+    return start, end
+
+
+def _ends_by_start(found: Iterable[Found], tags: Collection[str]) -> dict[int, int]:
+    return {item.start: item.end for item in found if item.tag in tags}
+
+
+def _starts_by_end(found: Iterable[Found], tags: Collection[str]) -> dict[int, int]:
+    return {item.end: item.start for item in found if item.tag in tags}
+
+
+def runs_of(said: Utterance) -> tuple[Run, ...]:
+    """Digit runs of the utterance."""
+    return digit_runs(said)
+
+
+def alphabetic(said: Utterance) -> int:
+    """How many words are words of either language."""
+    return said.hebrew + said.latin
+
+
+def is_filler(word: str) -> bool:
+    """Whether a word says nothing."""
+    return word in words("names", "after") or (len(word) == 1 and is_hebrew(word))

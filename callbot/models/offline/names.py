@@ -1,0 +1,139 @@
+"""Names of people in what callers say."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from callbot.models.offline.numbers import number_word
+from callbot.models.offline.phrases import Found, lexicon, table, words
+from callbot.models.offline.text import Utterance, is_hebrew
+from callbot.models.offline.times import find_time
+
+_MOST_WORDS = 4
+
+
+class NameSpan(NamedTuple):
+    """Words ``start`` to ``end`` (exclusive). ``announced``: the caller said that it is a name."""
+
+    start: int
+    end: int
+    announced: bool
+
+
+@cache
+def first_names() -> frozenset[str]:
+    """Common first names, both languages."""
+    data = table("names")
+    return frozenset(data["first"]) | frozenset(data["first_en"])
+
+
+@cache
+def _doubtful() -> frozenset[str]:
+    """First names that are everyday words as well."""
+    return frozenset(table("names")["also_words"])
+
+
+def _blocked(word: str) -> bool:
+    if word in words("stop", "name"):
+        return word not in _doubtful()
+    return number_word(word) is not None or word.isdigit()
+
+
+def find_name(said: Utterance, *, asked: bool, taken: frozenset[int] = frozenset()) -> NameSpan | None:
+    """The caller's name, or None. ``taken``: words that are known to be something else."""
+    cues = lexicon("names").find(said)
+    announced = _after_cue(said, cues, asked=asked, taken=taken)
+    if announced is not None or not asked:
+        return announced
+    return _bare(said, cues, taken)
+
+
+def _after_cue(said: Utterance, cues: list[Found], *, asked: bool, taken: frozenset[int]) -> NameSpan | None:
+    """A name after "my name is", "קוראים לי" and their like."""
+    weak: NameSpan | None = None
+    for cue in cues:
+        if cue.tag not in ("cue", "weak") or (
+            cue.start and said.words[cue.start - 1] in ("לא", "not", "dont")
+        ):
+            continue
+        span = _run(said, cue.end, taken, said.clause_end(cue.start))
+        if span is None:
+            continue
+        strong = cue.tag == "cue"
+        known = said.words[span[0]] in first_names()
+        if strong or known:
+            if said.words[span[0]] in _doubtful() and not strong and not asked:
+                continue
+            return NameSpan(*span, announced=True)
+        if asked and weak is None and _closed(said, span):
+            weak = NameSpan(*span, announced=True)
+    return weak
+
+
+def _closed(said: Utterance, span: tuple[int, int]) -> bool:
+    """Whether nothing of the clause is left after the name but polite words."""
+    rest = said.clause_end(span[0])
+    tail = lexicon("names").find(said)
+    ends = {found.end for found in tail if found.tag == "before" and found.start == span[1]}
+    return span[1] == rest or rest in ends
+
+
+def _run(said: Utterance, start: int, taken: frozenset[int], clause_end: int) -> tuple[int, int] | None:
+    """The longest run of words from ``start`` that can be a name."""
+    if start < len(said.words) and said.breaks[start]:
+        clause_end = said.clause_end(start)
+    end = start
+    while end < clause_end and end - start < _MOST_WORDS and end not in taken:
+        word = said.words[end]
+        if _blocked(word) or (end > start and _opens_phrase(said, start, end)):
+            break
+        end += 1
+    return (start, end) if end > start and any(len(said.words[i]) > 1 for i in range(start, end)) else None
+
+
+def _opens_phrase(said: Utterance, start: int, index: int) -> bool:
+    """Whether a later word begins something else: "מרמת גן", "ואני צריך", "from Haifa"."""
+    word = said.words[index]
+    if not is_hebrew(word):
+        return False
+    if word[0] == "ו" and len(word) > 3 and (_blocked(word[1:]) or word[1:] in words("acts", "need")):
+        return True
+    return (
+        index - start >= 2
+        and word[0] in "מבלש"
+        and len(word) > 3
+        and said.words[index - 1] not in ("בן", "בת", "בר")
+    )
+
+
+def _bare(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan | None:
+    """A name given without a word around it, because it was asked for."""
+    before = {found.start: found.end for found in cues if found.tag in ("after", "cue")}
+    index = 0
+    while index < len(said.words):
+        end = said.clause_end(index)
+        start = index
+        while start < end and start in before and said.words[start] not in first_names() - {"שלום"}:
+            start = min(before[start], end)
+        span = _run(said, start, taken, end) if start < end else None
+        if span is not None and _plausible(said, span, end):
+            return NameSpan(*span, announced=False)
+        index = end
+    return None
+
+
+def _plausible(said: Utterance, span: tuple[int, int], clause_end: int) -> bool:
+    """Whether a bare run of words is a name and not some other short answer."""
+    start, end = span
+    if said.words[start] in _doubtful() and end - start == 1 and said.words[start] == "שלום":
+        return False
+    if end == clause_end or _closed(said, span) or number_word(said.words[end]) is not None:
+        return not (end - start > 2 and said.words[start] not in first_names())
+    return said.words[start] in first_names()
+
+
+def has_time(said: Utterance, span: NameSpan) -> bool:
+    """Whether the would-be name is (part of) a time."""
+    time = find_time(said, asked=True)
+    return time is not None and time.start < span.end and span.start < time.end

@@ -1,0 +1,149 @@
+"""Phrases as data: YAML lexicons compiled once into a trie that reads an utterance in one pass.
+
+A phrase is words; ``a|b`` is either word, a word with ``?`` may be missing, ``*`` is up to two words
+of any kind. A Hebrew word is also met with a conjunction before it (``ושלום``, ``שלא``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from callbot.models.offline.text import Utterance, is_hebrew
+
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_WILD = 2
+"""Words that one ``*`` may swallow."""
+
+
+class Found(NamedTuple):
+    """Words ``start`` to ``end`` (exclusive) are a phrase for ``tag``."""
+
+    tag: str
+    start: int
+    end: int
+
+
+class _Node:
+    __slots__ = ("next", "tags", "wild")
+
+    def __init__(self) -> None:
+        self.next: dict[str, _Node] = {}
+        self.wild: _Node | None = None
+        self.tags: tuple[str, ...] = ()
+
+
+class Lexicon:
+    """Tagged phrases. ``find`` gives the longest phrase at each place, none inside another."""
+
+    def __init__(self, phrases: Mapping[str, Iterable[str]] | None = None, prefixes: str = "וש") -> None:
+        self._root = _Node()
+        self._prefixes = prefixes
+        for tag, texts in (phrases or {}).items():
+            for text in texts:
+                self.add(tag, text)
+
+    def add(self, tag: str, text: str) -> None:
+        """Add a phrase in the notation of the module's docstring."""
+        for words in _expanded(text):
+            node = self._root
+            for word in words:
+                if word == "*":
+                    node.wild = node.wild or _Node()
+                    node = node.wild
+                else:
+                    node = node.next.setdefault(word, _Node())
+            if tag not in node.tags and node is not self._root:
+                node.tags = (*node.tags, tag)
+
+    def find(self, said: Utterance) -> list[Found]:
+        """All phrases in the utterance, left to right, the longest first choice at each word."""
+        found: list[Found] = []
+        words = said.words
+        index, count = 0, len(words)
+        while index < count:
+            end, tags = self._longest(words, index)
+            if tags:
+                found.extend(Found(tag, index, end) for tag in tags)
+                index = end
+            else:
+                index += 1
+        return found
+
+    def tags(self, said: Utterance) -> frozenset[str]:
+        """The tags of all phrases found."""
+        return frozenset(found.tag for found in self.find(said))
+
+    def _longest(self, words: tuple[str, ...], start: int) -> tuple[int, tuple[str, ...]]:
+        best_end, best = start, ()  # type: tuple[int, tuple[str, ...]]
+        stack: list[tuple[_Node, int]] = [
+            (node, start + 1) for form in self._forms(words[start]) if (node := self._root.next.get(form))
+        ]
+        while stack:
+            node, index = stack.pop()
+            if node.tags and index > best_end:
+                best_end, best = index, node.tags
+            if index < len(words):
+                if (following := node.next.get(words[index])) is not None:
+                    stack.append((following, index + 1))
+                elif is_hebrew(words[index]) and words[index][0] == "ו":
+                    if (following := node.next.get(words[index][1:])) is not None:
+                        stack.append((following, index + 1))
+            if node.wild is not None:
+                stack.extend(
+                    (node.wild, index + skip) for skip in range(_WILD + 1) if index + skip <= len(words)
+                )
+        return best_end, best
+
+    def _forms(self, word: str) -> tuple[str, ...]:
+        if len(word) < 3 or word[0] not in self._prefixes:
+            return (word,)
+        if len(word) > 3 and word[1] in self._prefixes:
+            return (word, word[1:], word[2:])
+        return (word, word[1:])
+
+
+def _expanded(text: str) -> Iterable[tuple[str, ...]]:
+    options: list[tuple[str | None, ...]] = []
+    for part in text.replace("'", "").split() if not is_hebrew(text) else text.split():
+        optional = part.endswith("?") and len(part) > 1
+        words: tuple[str | None, ...] = tuple(part.removesuffix("?").split("|"))
+        options.append((*words, None) if optional else words)
+    for chosen in itertools.product(*options):
+        yield tuple(word for word in chosen if word is not None)
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """A YAML file of this folder."""
+    text = (Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8")
+    data: dict[str, Any] = yaml.load(text, Loader=_LOADER)
+    return data
+
+
+@cache
+def lexicon(section: str) -> Lexicon:
+    """The phrases of one section of the cue files, both languages in one: their words never meet."""
+    merged = Lexicon()
+    for file in ("cues_he", "cues_en"):
+        for tag, phrases in table(file).get(section, {}).items():
+            for phrase in phrases:
+                merged.add(tag, str(phrase))
+    return merged
+
+
+@cache
+def words(section: str, tag: str) -> frozenset[str]:
+    """The phrases of one word listed under one tag, both languages."""
+    return frozenset(
+        phrase[0]
+        for file in ("cues_he", "cues_en")
+        for text in table(file).get(section, {}).get(tag, ())
+        for phrase in _expanded(text)
+        if len(phrase) == 1
+    )

@@ -1,0 +1,240 @@
+"""A business made ready for understanding, once: kinds of fields, words of choices, facts and reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+from callbot.business import Business
+from callbot.fields import LeadField
+from callbot.models.offline.numbers import number_word
+from callbot.models.offline.phrases import Lexicon, table
+from callbot.models.offline.text import key_stems, stems, utterance
+
+_KINDS = ("email", "notes", "address", "city", "name", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a field: each phrase as the key stems of its words."""
+
+    name: str
+    phrases: tuple[tuple[frozenset[str], ...], ...]
+    own: frozenset[str]
+    """Stems of words that no other choice of the field has."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """A field and what kind of thing it holds."""
+
+    field: LeadField
+    kind: str
+    own_words: frozenset[str]
+    """Stems that set this field apart from the others when a bot asks."""
+    label_words: tuple[str, ...]
+    choices: tuple[Choice, ...] = ()
+    yes_no: bool = False
+    """Asked so that yes and no are answers."""
+
+    @property
+    def name(self) -> str:
+        """The field's name."""
+        return self.field.name
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact: its key and value, the stems of both, and the topics it answers."""
+
+    key: str
+    value: str
+    key_stems: frozenset[str]
+    value_stems: frozenset[str]
+    topics: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A declared end reason: the usual concepts it stands for, and the words of its description."""
+
+    name: str
+    needs: tuple[str, ...]
+    concepts: frozenset[str]
+    words: tuple[frozenset[str], ...]
+    on_insistence: bool
+
+
+@dataclass(eq=False, slots=True)
+class Prepared:
+    """Everything understanding needs to know of one business. ``memory`` keeps what was read before."""
+
+    business: Business
+    language: str
+    region: str
+    fields: dict[str, FieldView]
+    facts: tuple[Fact, ...]
+    reasons: tuple[Reason, ...]
+    memory: dict[object, object] = field(default_factory=dict)
+
+    def first(self, kind: str) -> FieldView | None:
+        """The first field of a kind."""
+        return next((view for view in self.fields.values() if view.kind == kind), None)
+
+
+_prepared: dict[int, Prepared] = {}
+"""By id of the business, which the value keeps alive."""
+
+
+def prepare(business: Business) -> Prepared:
+    """The prepared business; the last few are kept."""
+    kept = _prepared.get(id(business))
+    if kept is not None:
+        return kept
+    if len(_prepared) >= 64:
+        _prepared.clear()
+    prepared = _prepared[id(business)] = _prepare(business)
+    return prepared
+
+
+def _prepare(business: Business) -> Prepared:
+    asked: dict[str, frozenset[str]] = {f.name: _asking_stems(f) for f in business.fields}
+    fields = {}
+    for lead_field in business.fields:
+        others = frozenset().union(*(words for name, words in asked.items() if name != lead_field.name), ())
+        fields[lead_field.name] = FieldView(
+            lead_field,
+            kind_of(lead_field),
+            asked[lead_field.name] - others,
+            utterance(lead_field.label or lead_field.name.replace("_", " ")).words,
+            _choices(lead_field),
+            lead_field.type == "text" and _asks_yes_no(lead_field.ask or ""),
+        )
+    return Prepared(
+        business,
+        business.language,
+        business.phone_region,
+        fields,
+        tuple(_fact(key, value) for key, value in business.facts.items()),
+        tuple(_reason(r.name, r.when, tuple(r.needs)) for r in business.end_reasons),
+    )
+
+
+@cache
+def stop_words() -> frozenset[str]:
+    """Words that carry no subject."""
+    return frozenset(table("concepts")["stop_words"])
+
+
+def content_stems(text: str, *, spoken: bool = False) -> frozenset[str]:
+    """Stems of the words that carry a subject."""
+    fold = stems if spoken else key_stems
+    found = [fold(word) for word in utterance(text).words if word not in stop_words()]
+    return frozenset().union(*found, ())
+
+
+def kind_of(lead_field: LeadField) -> str:
+    """What a field holds: its type, or for text what its name and label say."""
+    if lead_field.type != "text":
+        return str(lead_field.type)
+    concepts = table("concepts")["fields"]
+    tokens = set(lead_field.name.lower().split("_"))
+    label = set(utterance(lead_field.label or "").words)
+    for kind in _KINDS:
+        entry = concepts[kind]
+        if tokens & set(entry["names"]) or (label | tokens) & set(entry["labels"]):
+            if kind == "name" and (tokens & set(entry["not"]) or "של" in label):
+                return "other_name" if tokens & {"name"} or "שם" in label else "text"
+            return kind
+    return "text"
+
+
+def _asks_yes_no(ask: str) -> bool:
+    """Whether the question is answered by yes or no. "May I have ..." asks for the thing itself."""
+    spoken = utterance(ask).words
+    return bool(spoken) and (spoken[0] in _YES_NO_OPENERS or "האם" in spoken)
+
+
+_YES_NO_OPENERS = frozenset(["האם", "יש", "is", "are", "do", "does", "did", "has", "have", "was", "were", "will"])
+
+
+def _asking_stems(lead_field: LeadField) -> frozenset[str]:
+    texts = (lead_field.label or "", lead_field.ask or "", lead_field.name.replace("_", " "))
+    return frozenset().union(*(content_stems(text) for text in texts))
+
+
+def _choices(lead_field: LeadField) -> tuple[Choice, ...]:
+    phrases = {
+        name: tuple(_phrase_stems(text) for text in (name, *synonyms))
+        for name, synonyms in lead_field.choices.items()
+    }
+    words = {name: frozenset().union(*(s for p in ps for s in p), ()) for name, ps in phrases.items()}
+    result = []
+    for name, own_phrases in phrases.items():
+        others = frozenset().union(*(w for other, w in words.items() if other != name), ())
+        result.append(Choice(name, own_phrases, words[name] - others))
+    return tuple(result)
+
+
+def _phrase_stems(text: str) -> tuple[frozenset[str], ...]:
+    said = utterance(text)
+    kept = [word for word in said.words if word not in stop_words()] or list(said.words)
+    return tuple(choice_stems(word, key_stems(word)) for word in kept)
+
+
+def choice_stems(word: str, folded: frozenset[str]) -> frozenset[str]:
+    """Stems for choices: a number word and its digits are the same."""
+    number = number_word(word)
+    return folded | {number} if number is not None else folded
+
+
+def _fact(key: str, value: str) -> Fact:
+    topics = table("concepts")["topics"]
+    stemmed = content_stems(key)
+    mine = frozenset(
+        topic
+        for topic, entry in topics.items()
+        if any(not key_stems(w).isdisjoint(stemmed) for w in entry["keys"])
+    )
+    return Fact(key, value, stemmed, content_stems(value), mine)
+
+
+def _reason(name: str, when: str, needs: tuple[str, ...]) -> Reason:
+    data = table("concepts")
+    tokens = set(name.split("_"))
+    said = set(utterance(when).words)
+    stemmed = content_stems(when)
+    named = {c for c, entry in data["reasons"].items() if tokens & set(entry["means"])}
+    if not named:
+        named = {
+            c
+            for c, entry in data["reasons"].items()
+            if any(not key_stems(w).isdisjoint(stemmed) for w in entry["means"])
+        }
+    insist = bool((said | tokens) & set(data["insist_words"]))
+    spoken = tuple(
+        key_stems(word) for word in dict.fromkeys(utterance(when).words) if word not in stop_words()
+    )
+    return Reason(name, needs, frozenset(named), spoken, insist)
+
+
+@cache
+def topic_lexicon() -> Lexicon:
+    """How callers ask about the usual topics; tags are topics, ``services`` and ``explain``."""
+    data = table("concepts")
+    phrases = {topic: entry["ask"] for topic, entry in data["topics"].items()}
+    phrases["services"], phrases["explain"] = data["services"]["ask"], data["explain"]["ask"]
+    return Lexicon(phrases, prefixes="ושהבלכ")
+
+
+@cache
+def reason_lexicon() -> Lexicon:
+    """What callers say when one of the usual reasons to end applies."""
+    return Lexicon({name: entry["says"] for name, entry in table("concepts")["reasons"].items()})
+
+
+@cache
+def asking_lexicon() -> Lexicon:
+    """How bots ask for fields of each kind."""
+    entries = table("concepts")["fields"]
+    return Lexicon({kind: entry["asked"] for kind, entry in entries.items()}, prefixes="ושהבלמ")

@@ -1,0 +1,357 @@
+"""Where a call stands, read off what both sides heard and off nothing else.
+
+The bot's earlier words may be another model's, so what was asked is inferred from them: by the
+business's own question, by the words that set a field apart, by how bots usually ask for such a field.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from callbot.events import BotSaid, CallerSaid, SpeechKind
+from callbot.models.base import Request
+from callbot.models.offline import extraction
+from callbot.models.offline.phrases import lexicon
+from callbot.models.offline.prepared import Prepared, asking_lexicon, prepare
+from callbot.models.offline.text import Utterance, stems, utterance
+from callbot.models.offline.understanding import Asked, Reading, read
+
+_UNHEARD = frozenset(
+    [SpeechKind.FILLER, SpeechKind.WARNING, SpeechKind.APOLOGY, SpeechKind.RESUME, SpeechKind.CLOSING]
+)
+"""Fixed sentences that ask for nothing of their own: the question before them stays open."""
+
+NOTHING = Asked()
+REFUSING = frozenset(["refuse_give", "refuse_bare"])
+
+
+@dataclass(slots=True)
+class State:
+    """Everything the policy decides from. ``lead`` includes what this turn gave; ``new`` is only that."""
+
+    prepared: Prepared
+    request: Request
+    lead: dict[str, str]
+    new: dict[str, str] = field(default_factory=dict)
+    corrected: set[str] = field(default_factory=set)
+    asked: Asked = NOTHING
+    turn: Reading | None = None
+    turns: int = 0
+    """Caller turns so far, this one included."""
+    asks: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    unknowns: Counter[str] = field(default_factory=Counter)
+    """How often the caller did not know (or have) what was asked."""
+    soft_row: int = 0
+    persons: int = 0
+    insisted: bool = False
+    abuses: int = 0
+    misheard: int = 0
+    """Turns in a row that gave nothing to go on."""
+    wraps: int = 0
+    """How often the bot asked whether there is anything else."""
+    wrapped_row: int = 0
+    stuck: int = 0
+    """How often the bot offered to stop for now."""
+    partial: tuple[str, ...] = ()
+    """A phone number begun and not complete: its possible readings."""
+    reasons: set[str] = field(default_factory=set)
+    """Concepts of end reasons that the caller has shown so far."""
+    hebrew: int = 0
+    english: int = 0
+    last_control_reason: str | None = None
+    last_bot: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """Required fields without a value, in asking order."""
+        return [name for name in self.prepared.business.required if name not in self.lead]
+
+    @property
+    def language(self) -> str:
+        """The caller's language if it is plain from all they said, else the business's."""
+        if self.prepared.language == "he":
+            return "en" if self.english >= 2 and not self.hebrew else "he"
+        return "he" if self.hebrew >= 2 and not self.english else "en"
+
+
+def state_of(request: Request) -> State:
+    """Read the whole history; its last caller words are the turn to answer."""
+    prepared = prepare(request.business)
+    state = State(prepared, request, dict(request.lead))
+    spoken: list[CallerSaid] = []
+    history = request.history
+    for item in history:
+        if isinstance(item, CallerSaid):
+            spoken.append(item)
+            continue
+        if item.kind in _UNHEARD or not item.text.strip():
+            continue
+        if spoken:
+            _caller(state, spoken, current=False, lost=item.interrupted)
+            spoken = []
+        _bot(state, item)
+    if spoken:
+        _caller(state, spoken, current=True, lost=False)
+    return state
+
+
+# --- the bot's side -----------------------------------------------------------------------------
+def _bot(state: State, item: BotSaid) -> None:
+    asked = asked_of(state.prepared, item.text)
+    state.last_bot = item.text
+    state.last_control_reason = item.control.end_reason if item.control.should_end_call else None
+    if item.kind is SpeechKind.GREETING:
+        state.asked = asked if asked.kind != "nothing" else Asked("help")
+        return
+    if asked.kind == "nothing":
+        return
+    state.asked = asked
+    if asked.kind == "field":
+        state.asks[asked.field] += 1
+    elif asked.kind == "anything_else":
+        state.wraps += 1
+    elif asked.kind == "callback":
+        state.stuck += 1
+
+
+def asked_of(prepared: Prepared, text: str) -> Asked:
+    """What a bot asks for with these words."""
+    key = ("asked", text)
+    known = prepared.memory.get(key)
+    if not isinstance(known, Asked):
+        known = prepared.memory[key] = _asked_of(prepared, utterance(text))
+    return known
+
+
+def _asked_of(prepared: Prepared, said: Utterance) -> Asked:
+    sentences = _sentences(said)
+    for only_questions in (True, False):
+        for text in reversed(sentences):
+            sentence = utterance(text)
+            if only_questions and not (sentence.question_mark or "request" in lexicon("asks").tags(sentence)):
+                continue
+            asked = _sentence_asks(prepared, sentence, weak=not sentence.question_mark)
+            if asked.kind != "nothing":
+                return asked
+        if said.question_mark:
+            break
+    return NOTHING
+
+
+def _sentences(said: Utterance) -> list[str]:
+    out, start = [], 0
+    text = said.clean
+    for index, char in enumerate(text):
+        if char in "?!" or (char == "." and (index + 1 == len(text) or text[index + 1] == " ")):
+            out.append(text[start : index + 1].strip())
+            start = index + 1
+    if text[start:].strip():
+        out.append(text[start:].strip())
+    return out
+
+
+def _sentence_asks(prepared: Prepared, sentence: Utterance, *, weak: bool) -> Asked:
+    tags = lexicon("asks").tags(sentence)
+    offers = "caller_number" in tags
+    scores = {name: _score(prepared, name, sentence) for name in prepared.fields}
+    best = max(scores, key=lambda name: scores[name])
+    if scores[best] >= 8:
+        return Asked("field", best, offers)
+    if "callback" in tags and not weak:
+        return Asked("callback", best if scores[best] >= 3 else "")
+    if scores[best] >= 3 and not ("anything_else" in tags and scores[best] < 5):
+        return Asked("field", best, offers)
+    if "anything_else" in tags:
+        return Asked("anything_else")
+    if "help" in tags:
+        return Asked("help")
+    if scores[best] >= 2 and not weak:
+        return Asked("field", best, offers)
+    return NOTHING
+
+
+def _score(prepared: Prepared, name: str, sentence: Utterance) -> float:
+    view = prepared.fields[name]
+    if view.field.ask:
+        asks = utterance(view.field.ask)
+        core = asks.clean.rstrip("?.! ")
+        if core and core in sentence.clean:
+            return 20 + len(core)
+    score = 0.0
+    kind = "other" if view.kind == "choice" else view.kind
+    if kind in ("other_name", "text"):
+        kind = "name" if kind == "other_name" else "other"
+    if kind in asking_lexicon().tags(sentence):
+        score += 3
+    own = sum(1 for word in sentence.words if not stems(word).isdisjoint(view.own_words))
+    score += min(own, 3) * 2
+    named = 0
+    for choice in view.choices:
+        if any(not stems(word).isdisjoint(choice.own) for word in sentence.words):
+            named += 1
+    return score + (3 if named >= 2 else 0)
+
+
+# --- the caller's side --------------------------------------------------------------------------
+def _caller(state: State, spoken: list[CallerSaid], *, current: bool, lost: bool) -> None:
+    text = ", ".join(item.text for item in spoken if item.text.strip())
+    keys = "".join(item.keys for item in spoken)
+    reading = read(state.prepared, state.asked, text, keys)
+    state.turns += 1
+    if reading.said.hebrew + reading.said.latin >= 2:
+        state.hebrew += reading.said.hebrew > 0 and reading.said.hebrew >= reading.said.latin
+        state.english += reading.said.latin > reading.said.hebrew
+    values = dict(reading.values)
+    _phone_in_place(state, reading, values)
+    _numbered_choice(state, reading, values)
+    if current:
+        state.turn = reading
+        _take(state, reading, values)
+    else:
+        for name, value in values.items():
+            kind = state.prepared.fields[name].kind
+            if name not in state.lead and (lost or kind in ("phone", "choice", "time", "name")):
+                state.lead[name] = state.new[name] = value
+    _count(state, reading, values, current=current)
+
+
+def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
+    """Values of the turn to answer: new ones, and those that replace a captured one."""
+    from callbot.models.offline.corrections import corrections
+
+    fixed = corrections(state, reading)
+    for name, value in fixed.items():
+        state.lead[name] = state.new[name] = value
+        state.corrected.add(name)
+    for name, value in values.items():
+        if name in fixed:
+            continue
+        old = state.lead.get(name)
+        if old == value:
+            continue
+        if old is not None and not _may_replace(state, reading, name):
+            continue
+        if fixed and old is None and name not in reading.firm:
+            continue
+        state.lead[name] = state.new[name] = value
+        if old is not None:
+            state.corrected.add(name)
+
+
+def _may_replace(state: State, reading: Reading, name: str) -> bool:
+    if "also" in reading.acts and "correction" not in reading.acts:
+        return False
+    if "correction" in reading.acts or state.asked.field == name:
+        return True
+    kind = state.prepared.fields[name].kind
+    if kind == "phone":
+        return True
+    if kind in ("name", "other_name") or kind in ("address", "city", "service", "text", "email"):
+        return name in reading.firm
+    return "no" in reading.acts and not reading.question
+
+
+def _phone_in_place(state: State, reading: Reading, values: dict[str, str]) -> None:
+    """Numbers dictated in parts, typed, or "the one I'm calling from"."""
+    view = state.prepared.fields.get(state.asked.field)
+    asks_phone = state.asked.kind == "field" and view is not None and view.kind == "phone"
+    target = view if asks_phone else state.prepared.first("phone")
+    if target is None or target.name in values:
+        state.partial = ()
+        return
+    region = state.prepared.region
+    wants_own = "my_number" in reading.acts or (
+        state.asked.offers_number and "yes" in reading.acts and not reading.runs
+    )
+    if wants_own and (asks_phone or target.name not in state.lead):
+        own = state.request.caller_number
+        if own and (phone := target.field.normalised(own, region)):
+            values[target.name] = phone
+            return
+    pressed = reading.keys.strip("*#")
+    readings = (pressed,) if pressed.isdigit() else _all_readings(reading)
+    if not asks_phone or not readings:
+        if reading.said.words and not {"wait", "ack", "yes"} & reading.acts:
+            state.partial = ()
+        return
+    joined = tuple(dict.fromkeys(a + b for a in state.partial for b in readings))
+    for digits in (*joined, *readings):
+        if phone := extraction.phone_from(digits, region):
+            values[target.name] = phone
+            state.partial = ()
+            return
+    fresh = readings[0].startswith("0") and len(readings[0]) >= 3
+    state.partial = readings if fresh or not joined or len(joined[0]) > 12 else joined
+
+
+def _all_readings(reading: Reading) -> tuple[str, ...]:
+    if not reading.runs or any(extraction.negated(reading.said, run.start) for run in reading.runs):
+        return ()
+    options: tuple[str, ...] = ("",)
+    for run in reading.runs:
+        options = tuple(a + b for a in options for b in run.readings)[:8]
+    return options
+
+
+def _numbered_choice(state: State, reading: Reading, values: dict[str, str]) -> None:
+    """A key pressed, or "the second one", where choices were offered."""
+    view = state.prepared.fields.get(state.asked.field)
+    if view is None or view.kind != "choice" or view.name in values:
+        return
+    number = int(reading.keys) if reading.keys.isdigit() and len(reading.keys) <= 2 else 0
+    if not number and len(reading.said.words) <= 4:
+        number = max((_ORDINALS.get(word.removeprefix("ה"), 0) for word in reading.said.words), default=0)
+    names = list(view.field.choices)
+    if 1 <= number <= len(names) and not reading.rivals:
+        values[view.name] = names[number - 1]
+
+
+_ORDINALS = {
+    "ראשון": 1, "ראשונה": 1, "שני": 2, "שנייה": 2, "שניה": 2, "שלישי": 3, "שלישית": 3, "רביעי": 4, "רביעית": 4,
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "1": 1, "2": 2, "3": 3, "4": 4,
+}  # fmt: skip
+
+
+def _count(state: State, reading: Reading, values: Mapping[str, str], *, current: bool) -> None:
+    """Keep the counts that decide when patience ends."""
+    acts = reading.acts
+    if "injection" in acts:
+        return
+    if "person" in acts:
+        state.persons += 1
+        state.insisted = state.insisted or "insist" in acts
+    state.abuses += "abuse" in acts
+    state.reasons |= reading.reasons
+    field_asked = state.asked.field if state.asked.kind == "field" else ""
+    required = field_asked in state.missing or field_asked in values
+    gave = bool(values) or bool(reading.question)
+    refuses = bool(acts & REFUSING) or ("no" in acts and required) or ("no_callback" in acts and required)
+    if field_asked and refuses and not gave and required:
+        state.refusals[field_asked] += 1
+    if field_asked and acts & {"dont_know", "have_none"} and not values:
+        state.unknowns[field_asked] += 1
+    soft = is_soft(reading) and not gave
+    optional = (bool(field_asked) and not required) or state.asked.kind == "anything_else"
+    state.soft_row = (
+        state.soft_row + 1 if soft and not optional else (state.soft_row if _idle(acts, gave) else 0)
+    )
+    blank = reading.empty or (not acts and not gave and not reading.content)
+    state.misheard = state.misheard + 1 if blank else 0
+    wrapped = state.asked.kind == "anything_else"
+    state.wrapped_row = state.wrapped_row + 1 if wrapped and not gave and not reading.content else 0
+
+
+def is_soft(reading: Reading) -> bool:
+    """Whether the turn turns something down without closing the door."""
+    acts = reading.acts
+    return (
+        "decline_soft" in acts or ("refuse_bare" in acts) or ("no" in acts and reading.asked.kind != "field")
+    )
+
+
+def _idle(acts: frozenset[str], gave: bool) -> bool:
+    """Whether a turn neither refuses nor goes on: thanks, wait, what?"""
+    return not gave and bool(acts) and acts <= {"thanks", "wait", "repeat", "ack", "reassure"}

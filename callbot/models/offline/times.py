@@ -1,0 +1,127 @@
+"""Times in the caller's own words: which words of an utterance say when."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from callbot.models.offline.numbers import number_word
+from callbot.models.offline.phrases import Lexicon, table
+from callbot.models.offline.text import Utterance, is_hebrew
+
+_DAYS = frozenset(["ראשון", "שני", "שלישי", "רביעי", "חמישי", "שישי", "שבת"])
+
+
+class TimeSpan(NamedTuple):
+    """Words ``start`` to ``end`` (exclusive). ``firm``: a time even when nobody asked for one."""
+
+    start: int
+    end: int
+    firm: bool
+
+
+@cache
+def _lexicon() -> Lexicon:
+    data = table("times")
+    return Lexicon({tag: data[tag] for tag in ("strong", "any", "now", "loose")}, prefixes="ושבלהמכ")
+
+
+@cache
+def _set(name: str) -> frozenset[str]:
+    return frozenset(table("times")[name])
+
+
+def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
+    """The words that say when, or None. ``asked``: a time was asked for, so that "five" is one."""
+    tags = _tags(said, asked=asked)
+    spans = _spans(said, tags, asked=asked)
+    if not spans:
+        return None
+    first = spans[0]
+    for other in spans[1:]:
+        if other.start - first.end > 2:
+            break
+        first = TimeSpan(first.start, other.end, first.firm or other.firm)
+    return first
+
+
+def _tags(said: Utterance, *, asked: bool) -> list[str]:
+    """One letter a word: S strong, C clock time, H time only beside others or when asked, L link."""
+    words = said.words
+    links = _set("link")
+    tags = ["L" if word in links else "" for word in words]
+    for index in range(len(words)):
+        tags[index] = _number_tag(said, index, asked=asked) or tags[index]
+        if asked and _bare_day(words[index]):
+            tags[index] = "H"
+    for found in _lexicon().find(said):
+        tag = "S" if found.tag in ("strong", "any") else "H"
+        for index in range(found.start, found.end):
+            tags[index] = tag
+    hour_words = _set("hour_words")
+    for index in range(1, len(words)):
+        if words[index] in hour_words and tags[index - 1] in ("C", "H") and tags[index] in ("", "L"):
+            tags[index] = "H"
+            if words[index] in ("am", "pm", "oclock"):
+                tags[index - 1] = "C"
+    return tags
+
+
+def _bare_day(word: str) -> bool:
+    return word in _DAYS or (word[0] in "בל" and word[1:] in _DAYS)
+
+
+def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
+    """The tag of a number that may be an hour or a date, else nothing."""
+    word = said.words[index]
+    value = number_word(word)
+    if value is None:
+        attached = is_hebrew(word) and word[0] in "בלמו" and number_word(word[1:])
+        return "H" if attached and int(attached) <= 24 else ""
+    if int(value) > 59 or len(value) > 2:
+        return ""
+    before = said.clean[said.ends[index - 1] : said.starts[index]] if index else ""
+    after = said.clean[said.ends[index] : said.starts[index + 1]] if index + 1 < len(said.words) else ""
+    if (before == ":" and _small(said, index - 1)) or (after == ":" and _small(said, index + 1)):
+        return "C"
+    if (before in "./" and before and _small(said, index - 1)) or (
+        after in "./" and after and _small(said, index + 1)
+    ):
+        return "C" if asked else "H"
+    if word.isdigit() and len(word) > 1 and word[0] == "0":
+        return ""
+    return "H" if asked or (index and said.words[index - 1] in _set("hour_lead")) else ""
+
+
+def _small(said: Utterance, index: int) -> bool:
+    return 0 <= index < len(said.words) and said.words[index].isdigit() and len(said.words[index]) <= 2
+
+
+def _spans(said: Utterance, tags: list[str], *, asked: bool) -> list[TimeSpan]:
+    spans: list[TimeSpan] = []
+    index, count = 0, len(tags)
+    while index < count:
+        if not tags[index]:
+            index += 1
+            continue
+        end = index + 1
+        while end < count and tags[end] and (not said.breaks[end] or tags[end] in "SCH"):
+            end += 1
+        span = _trimmed(said, tags, index, end, asked=asked)
+        if span is not None:
+            spans.append(span)
+        index = end
+    return spans
+
+
+def _trimmed(said: Utterance, tags: list[str], start: int, end: int, *, asked: bool) -> TimeSpan | None:
+    inside = tags[start:end]
+    firm = "S" in inside or "C" in inside
+    if not firm and not (asked and "H" in inside):
+        return None
+    lead = _set("lead")
+    while tags[end - 1] == "L" and said.words[end - 1] not in ("הבא", "הקרוב", "הזה", "לחודש"):
+        end -= 1
+    while tags[start] == "L" and not (said.words[start] in lead or said.words[start] in ("ב", "ל", "ה", "מ")):
+        start += 1
+    return TimeSpan(start, end, firm)

@@ -1,0 +1,298 @@
+"""Collects the values of all fields that one turn gives, each valid for its field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from callbot.models.offline import extraction
+from callbot.models.offline.names import find_name, first_names, has_time
+from callbot.models.offline.numbers import Run
+from callbot.models.offline.phrases import Found, words
+from callbot.models.offline.prepared import FieldView, Prepared
+from callbot.models.offline.text import Utterance, utterance
+from callbot.models.offline.times import TimeSpan, find_time
+from callbot.models.offline.understanding import Clause, Reading
+
+_FREE = frozenset(["text", "service", "address", "city", "notes", "other_name", "email"])
+_MOST_FREE_WORDS = 60
+
+
+class _Collector:
+    """Works through the kinds of values in the order of how sure they are."""
+
+    def __init__(
+        self, prepared: Prepared, reading: Reading, clauses: list[Clause], found: list[Found]
+    ) -> None:
+        self.prepared, self.reading, self.clauses, self.found = prepared, reading, clauses, found
+        self.said = reading.said
+        self.acts = reading.acts
+        self.asked = reading.asked
+        self.values: dict[str, str] = {}
+        self.firm: set[str] = set()
+        self.rivals: tuple[str, ...] = ()
+        self.runs: tuple[Run, ...] = ()
+        self.taken: set[int] = set()
+        self.inject = "injection" in self.acts
+
+    def run(self) -> Reading:
+        """All values of the turn."""
+        view = self._asked_view()
+        span = self._time_span(view)
+        self._phone(view, span)
+        self._email()
+        if not self.inject:
+            self._time(view, span)
+            self._choices(view)
+        self._names(view)
+        if not self.inject:
+            self._labelled()
+            self._free(view)
+            self._opening()
+        wrong = self.acts
+        if len("".join(run.digits for run in self.runs)) >= 3 and "wrong_number" in wrong:
+            wrong = (wrong - {"wrong_number"}) | {"correction"}
+        return replace(
+            self.reading,
+            values=self.values,
+            firm=frozenset(self.firm),
+            runs=self.runs,
+            rivals=self.rivals,
+            acts=wrong,
+        )
+
+    def _asked_view(self) -> FieldView | None:
+        return (
+            self.prepared.fields.get(self.asked.field) if self.asked.kind in ("field", "callback") else None
+        )
+
+    def _put(self, view: FieldView, value: str, *, firm: bool = False) -> bool:
+        valid = view.field.normalised(value, self.prepared.region)
+        if valid is None:
+            return False
+        self.values[view.name] = valid
+        if firm:
+            self.firm.add(view.name)
+        return True
+
+    def _clause(self, index: int) -> Clause:
+        return next(clause for clause in self.clauses if clause.start <= index < clause.end)
+
+    # --- phones, e-mail -------------------------------------------------------------------------
+    def _phone(self, view: FieldView | None, span: TimeSpan | None) -> None:
+        self.runs = extraction.runs_of(self.said)
+        asks_phone = view is not None and view.kind == "phone"
+        if not asks_phone and span is not None:
+            self.runs = tuple(r for r in self.runs if r.end <= span.start or r.start >= span.end)
+        target = view if asks_phone else self.prepared.first("phone")
+        if target is None:
+            return
+        found = extraction.find_phone(self.runs, self.said, self.prepared.region)
+        if found is None and asks_phone and len(self.runs) > 1:
+            whole = extraction.phone_from("".join(r.digits for r in self.runs), self.prepared.region)
+            if whole and not any(extraction.negated(self.said, r.start) for r in self.runs):
+                found = whole, self.runs[0]
+        if found is None:
+            return
+        phone, run = found
+        if not asks_phone and len(run.digits) < 9:
+            return
+        if (
+            view is not None
+            and view.kind in ("text", "other_name")
+            and not run.digits.startswith("0")
+            and not run.plus
+        ):
+            return
+        if self._put(target, phone, firm=True):
+            self.taken.update(range(run.start, run.end))
+
+    def _email(self) -> None:
+        target = self.prepared.first("email")
+        address = extraction.find_email(self.said)
+        if target is not None and address is not None:
+            self._put(target, address, firm=True)
+
+    # --- times ----------------------------------------------------------------------------------
+    def _time_span(self, view: FieldView | None) -> TimeSpan | None:
+        return find_time(self.said, asked=view is not None and view.kind == "time")
+
+    def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
+        asks_time = view is not None and view.kind == "time"
+        target = view if asks_time else self.prepared.first("time")
+        if target is None or (span is None and not asks_time):
+            return
+        if span is None:
+            return
+        clause = self._clause(span.start)
+        if clause.question and (clause.wh or self.reading.topics - {"explain"} or not asks_time):
+            return
+        if not asks_time and (
+            not span.firm or self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
+        ):
+            return
+        if (
+            not asks_time
+            and view is not None
+            and view.kind in _FREE
+            and not self.acts & {"correction", "need"}
+        ):
+            return
+        if extraction.negated(self.said, span.start) and span.end < len(self.said.words):
+            later = find_time(_rest(self.said, span.end), asked=True)
+            if later is not None:
+                rest = _rest(self.said, span.end)
+                self._put(target, rest.slice(later.start, later.end), firm=True)
+            return
+        if self._put(target, self.said.slice(span.start, self._time_end(span)), firm=asks_time):
+            self.taken.update(range(span.start, span.end))
+
+    def _time_end(self, span: TimeSpan) -> int:
+        """A time that ends in "after" or "before" takes the words of its clause that say after what."""
+        end = span.end
+        if end < len(self.said.words) and self.said.words[end] in _OPEN_ENDS and not self.said.breaks[end]:
+            return min(end + 3, self.said.clause_end(end))
+        return end
+
+    # --- choices --------------------------------------------------------------------------------
+    def _choices(self, asked: FieldView | None) -> None:
+        for view in self.prepared.fields.values():
+            if view.kind != "choice":
+                continue
+            if view is asked and self._yes_no_choice(view):
+                continue
+            choice, rivals, whole = extraction.find_choice(view, self.said)
+            if choice is None:
+                if view is asked and len(rivals) > 1:
+                    self.rivals = rivals
+                continue
+            if view is asked:
+                if not any(c.wh for c in self.clauses) or any(c.content for c in self.clauses):
+                    self._put(view, choice, firm=True)
+            elif self._volunteered(asked, whole=whole):
+                self._put(view, choice)
+
+    def _volunteered(self, asked: FieldView | None, *, whole: bool) -> bool:
+        """Whether words about a choice that nobody asked for are meant as one."""
+        if any(clause.question for clause in self.clauses) and not any(c.content for c in self.clauses):
+            return False
+        if "other_negation" in self.acts or self.acts & {"decline_firm", "past"} and not whole:
+            return False
+        if self.acts & {"need", "correction"}:
+            return asked is None or asked.kind not in _FREE
+        if asked is None:
+            return whole or len(self.said.words) <= 6
+        return whole and asked.kind not in _FREE
+
+    def _yes_no_choice(self, view: FieldView) -> bool:
+        for act in ("yes", "no"):
+            if act in self.acts and not self.acts & ({"yes", "no"} - {act}):
+                for name, synonyms in view.field.choices.items():
+                    if {name.lower(), *(s.lower() for s in synonyms)} & words("acts", act):
+                        return self._put(view, name, firm=True)
+        return False
+
+    # --- names ----------------------------------------------------------------------------------
+    def _names(self, view: FieldView | None) -> None:
+        asks_name = view is not None and view.kind in ("name", "other_name")
+        target = view if asks_name else self.prepared.first("name")
+        if target is None:
+            return
+        taken = set(self.taken)
+        for clause in self.clauses:
+            if clause.wh or self._speaks(clause) or (clause.question and not asks_name):
+                taken.update(range(clause.start, clause.end))
+        span = find_name(self.said, asked=asks_name and not self.inject, taken=frozenset(taken))
+        if span is None or (not span.announced and has_time(self.said, span)):
+            return
+        if not span.announced and self._is_choice(span.start, span.end):
+            return
+        self._put(target, self.said.slice(span.start, span.end), firm=span.announced)
+        self.taken.update(range(span.start, span.end))
+
+    def _speaks(self, clause: Clause) -> bool:
+        """Whether the clause does something that leaves no room for a value."""
+        return any(
+            item.start < clause.end and item.end > clause.start and item.tag in _NO_NAME
+            for item in self.found
+        )
+
+    def _is_choice(self, start: int, end: int) -> bool:
+        if self.said.words[start] in first_names():
+            return False
+        text = self.said.slice(start, end)
+        return any(
+            view.kind == "choice" and extraction.find_choice(view, utterance(text))[2]
+            for view in self.prepared.fields.values()
+        )
+
+    # --- text -----------------------------------------------------------------------------------
+    def _labelled(self) -> None:
+        for view in self.prepared.fields.values():
+            if view.kind in ("text", "service", "address", "city") and view.name != self.asked.field:
+                value = extraction.find_labelled(view, self.said)
+                if value and not self.reading.question:
+                    self._put(view, value, firm=True)
+
+    def _free(self, view: FieldView | None) -> None:
+        if view is None or view.kind not in _FREE or view.name in self.values:
+            return
+        if view.kind == "email" and any(name != view.name for name in self.values):
+            return
+        if self.acts & {"yes", "no"} and view.yes_no and not self.acts & {"question"}:
+            start, end = extraction.trimmed(self.said, 0, len(self.said.words))
+            self._put(view, self.said.slice(0, end) if end else self.said.clean)
+            return
+        bounds = self._content_bounds(view)
+        if bounds is None:
+            return
+        start, end = extraction.trimmed(self.said, *bounds)
+        text = self.said.slice(start, end)
+        if any(len(word) > 1 or word.isdigit() for word in self.said.words[start:end]):
+            self._put(view, text, firm=True)
+
+    def _content_bounds(self, view: FieldView) -> tuple[int, int] | None:
+        """The words that answer: first to last clause that says something and gives no other value."""
+        saying = [
+            clause
+            for clause in self.clauses
+            if clause.content and not self.taken.issuperset(range(clause.start, clause.end))
+        ]
+        if any(name != view.name for name in self.values) and self.firm - {view.name}:
+            saying = [c for c in saying if not self.taken & set(range(c.start, c.end))]
+        if not saying or saying[-1].end - saying[0].start > _MOST_FREE_WORDS:
+            return None
+        return saying[0].start, saying[-1].end
+
+    def _opening(self) -> None:
+        """What the caller wants, said right after the greeting, where a field takes it as text."""
+        target = self.prepared.first("service")
+        if target is None or target.name in self.values or self.asked.kind not in ("help", "nothing"):
+            return
+        if self.reading.question or not self.acts & {"need", "past"}:
+            return
+        vague = words("vague", "word")
+        for clause in self.clauses:
+            span = range(clause.start, clause.end)
+            if not clause.content or self.taken & set(span) or any(self.said.words[i] in vague for i in span):
+                continue
+            start, end = extraction.trimmed(self.said, clause.start, clause.end)
+            if end - start >= 1 and any(
+                self.said.words[i] not in words("acts", "need") for i in range(start, end)
+            ):
+                self._put(target, self.said.slice(start, end))
+                return
+
+
+_OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
+_NO_NAME = frozenset(
+    ["decline_firm", "not_interested", "person", "abuse", "wrong_number", "refuse_give", "refuse_bare", "call_later", "repeat", "dont_know", "wait", "no_callback", "decline_soft", "have_none", "other_negation", "robot", "smalltalk", "bye", "done", "injection", "callback_request", "my_number"]
+)
+
+
+def _rest(said: Utterance, start: int) -> Utterance:
+    return utterance(said.clean[said.starts[start] :])
+
+
+def collect(prepared: Prepared, reading: Reading, clauses: list[Clause], found: list[Found]) -> Reading:
+    """The reading with the values of the turn."""
+    return _Collector(prepared, reading, clauses, found).run()
