@@ -144,7 +144,9 @@ class Business(StrictModel):
     persona: OptionalText = None
     """Who speaks: name, gender, tone. Only for the prompt."""
     hours: dict[str, Text] = Field(default_factory=dict)
-    phone_numbers: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
+    phone_numbers: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = (
+        Field(default_factory=list)
+    )
     greeting: Greeting
     facts: dict[str, Text] = Field(default_factory=dict)
     fields: list[LeadField] = Field(min_length=1)

@@ -24,6 +24,12 @@ def _synonyms(value: object) -> object:
     return [] if value is None else value
 
 
+Choices = Annotated[
+    dict[str, Annotated[list[Text], BeforeValidator(_synonyms, json_schema_input_type=list[str] | None)]],
+    BeforeValidator(_named_choices, json_schema_input_type=dict[str, list[str] | None] | list[str]),
+]
+
+
 class LeadField(StrictModel):
     """One field of the lead."""
 
@@ -32,9 +38,7 @@ class LeadField(StrictModel):
     label: OptionalText = None
     required: bool = False
     ask: OptionalText = None
-    choices: Annotated[
-        dict[str, Annotated[list[Text], BeforeValidator(_synonyms)]], BeforeValidator(_named_choices)
-    ] = Field(default_factory=dict)
+    choices: Choices = Field(default_factory=dict)
     """Name of each choice and what else callers call it."""
 
     @model_validator(mode="after")

@@ -159,6 +159,11 @@ def replayed(record: Record) -> list[Entry]:
     return entries
 
 
+def type_names() -> list[str]:
+    """The ``type`` of every event and command but Note, as Records spell it."""
+    return sorted(_NAMES[cls] for cls in _CLASSES if cls is not Note)
+
+
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 

@@ -211,7 +211,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 OptionalText = Annotated[str | None, BeforeValidator(_text)]
 """Free text that may be left out, but is not empty where its key is written."""
 
-Sentences = Annotated[list[Text], BeforeValidator(_sentences)]
+Sentences = Annotated[list[Text], BeforeValidator(_sentences, json_schema_input_type=str | list[str])]
 """Sentences to choose from; one alone needs no list."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from callbot.business import BUILT_IN_REASONS, Business
 from callbot.errors import InvalidInput, Problem
@@ -35,6 +35,9 @@ def _not_yet(what: str) -> Any:
 
 def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
+
+
+_OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
 
 
 def _checked_pattern(text: str) -> str:
@@ -126,7 +129,7 @@ class EndExpect(StrictModel):
     """When the call should end: a window of turns, inclusive, and the reasons allowed."""
 
     turns: Annotated[list[int], Field(min_length=2, max_length=2)]
-    reason: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
+    reason: Annotated[list[str], _OneOrMore] = Field(default_factory=list)
     after: Annotated[Any, _not_yet("end.after")] = None
     within: Annotated[Any, _not_yet("end.within")] = None
     before: Annotated[Any, _not_yet("end.before")] = None
@@ -142,7 +145,7 @@ class Expect(StrictModel):
     """The oracle: what a thoughtful human operator would do."""
 
     end: EndExpect | Literal["open"]
-    lead: dict[str, Annotated[list[Pattern], BeforeValidator(_listed)]] = Field(default_factory=dict)
+    lead: dict[str, Annotated[list[Pattern], _OneOrMore]] = Field(default_factory=dict)
     """Alternatives by field; ``~`` begins a regular expression, an empty list means not captured."""
     lead_status: Literal["in_progress", "complete", "declined"] | None = None
     never_says: list[Pattern] = Field(default_factory=list)
@@ -168,9 +171,11 @@ class ScenarioFile(StrictModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: OptionalText = None
-    business: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-    tags: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
-    now: dt.datetime = DEFAULT_NOW
+    business: Annotated[list[str], _OneOrMore, Field(min_length=1)]
+    tags: Annotated[list[str], _OneOrMore] = Field(default_factory=list)
+    now: Annotated[
+        dt.datetime, WithJsonSchema({"type": "string", "description": "ISO 8601, local time of the business"})
+    ] = DEFAULT_NOW
     from_: str | None = Field(default=None, alias="from", pattern=r"^\+[1-9]\d{6,14}$")
     caller: Annotated[Caller, BeforeValidator(_turns_only)]
     expect: Expect
@@ -192,6 +197,12 @@ class ScenarioFile(StrictModel):
             if self.caller.turns[variant.at - 1].say is None:
                 raise ValueError(f"variant at: {variant.at} changes what is said, but that turn says nothing")
         return self
+
+
+class ScenarioSet(StrictModel):
+    """Several scenarios in one file."""
+
+    scenarios: list[ScenarioFile] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,13 +356,3 @@ def _unknown(scenario: Scenario, key: str, name: str, known: list[str], business
     near = difflib.get_close_matches(name, known, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
     return Problem(scenario.file, scenario.line, key, f'"{name}" is unknown to {business.id}; {hint}')
-
-
-def file_schema() -> dict[str, Any]:
-    """JSON Schema of a scenario file."""
-
-    class ScenarioSet(BaseModel):
-        scenarios: list[ScenarioFile]
-
-    one, several = ScenarioFile.model_json_schema(), ScenarioSet.model_json_schema()
-    return {"anyOf": [one, several]}
