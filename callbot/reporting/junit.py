@@ -1,0 +1,108 @@
+"""A run as JUnit XML, as GitLab, GitHub's actions and Jenkins read it.
+
+One suite a business, one case a scenario. A failure carries the failing attempt's transcript; infra is
+an error, an excused scenario is skipped: neither may look like a pass.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from callbot.evals.report import Report, RunReport, ScenarioReport
+from callbot.reporting import view
+from callbot.reporting.bidi import printable
+from callbot.reporting.files import write_whole
+
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document may hold, not even escaped."""
+
+
+def write_junit(report: Report, path: Path) -> None:
+    """Write a run as JUnit XML."""
+    write_whole(path, junit(report))
+
+
+def junit(report: Report) -> str:
+    """A run as JUnit XML."""
+    root = ElementTree.Element("testsuites", name=_clean(f"callbot eval {report.run.model}"))
+    for business in sorted({scenario.business for scenario in report.scenarios}):
+        scenarios = [scenario for scenario in report.scenarios if scenario.business == business]
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=_clean(business), timestamp=report.run.started_at
+        )
+        for scenario in scenarios:
+            suite.append(_case(scenario))
+        _count(suite, scenarios)
+    _count(root, report.scenarios)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _count(element: ElementTree.Element, scenarios: list[ScenarioReport]) -> None:
+    outcomes = [view.outcome(scenario) for scenario in scenarios]
+    element.set("tests", str(len(outcomes)))
+    element.set("failures", str(outcomes.count("failed")))
+    element.set("errors", str(outcomes.count("infra")))
+    element.set("skipped", str(outcomes.count("excused")))
+    element.set("time", f"{sum(map(_seconds, scenarios)):.3f}")
+
+
+def _case(scenario: ScenarioReport) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase",
+        name=_clean(scenario.name),
+        classname=_clean(scenario.business),
+        file=_clean(scenario.file),
+        time=f"{_seconds(scenario):.3f}",
+    )
+    run = view.telling_run(scenario)
+    outcome = view.outcome(scenario)
+    if outcome == "passed":
+        return case
+    tag = {"failed": "failure", "infra": "error", "excused": "skipped"}[outcome]
+    told = ElementTree.SubElement(case, tag, message=_clean(message(scenario, run)))
+    if outcome == "excused":
+        return case
+    told.set("type", run.verdict if run else "infra")
+    told.text = _clean(transcript(scenario, run)) if run else ""
+    return case
+
+
+def _seconds(scenario: ScenarioReport) -> float:
+    """How long the model took to answer: a scenario's own time is virtual."""
+    return sum(sum(run.latencies_ms) for run in scenario.runs) / 1000
+
+
+def message(scenario: ScenarioReport, run: RunReport | None) -> str:
+    """A scenario that did not pass, in one line."""
+    if run is None:
+        return "did not run"
+    failed = "; ".join(
+        f"{check.name}: {check.detail or 'failed'}" for check in run.checks if not check.passed
+    )
+    parts = [view.verdict_of(scenario, run), run.detail, failed, view.attempts(scenario)]
+    if run.verdict != "infra":
+        parts.insert(1, f"should: {view.should(scenario.end)}; did: {view.did(run)}")
+    return printable(". ".join(part.rstrip(".") for part in parts if part))
+
+
+def transcript(scenario: ScenarioReport, run: RunReport) -> str:
+    """An attempt as plain lines in reading order, ``|`` before the turns in which it should end."""
+    lines = [message(scenario, run), ""]
+    for turn in view.turn_views(scenario, run):
+        bar = "|" if turn.in_window else " "
+        mark = ">>" if turn.asked_first else "  "
+        lines.append(f"{turn.n:>3} {bar} caller: {printable(turn.caller)}")
+        lines.append(f"    {bar} bot:    {printable(turn.bot)}")
+        lines.append(f" {mark} {bar} wants:  {printable(turn.wants)}")
+        if turn.guard:
+            lines.append(f"    {bar} guard:  refused: {printable(turn.guard)}")
+    if run.lead:
+        lines += ["", "lead: " + ", ".join(f"{name}={printable(value)}" for name, value in run.lead.items())]
+    return "\n".join(lines)
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)
