@@ -43,7 +43,7 @@ def _blocked(word: str) -> bool:
 def find_name(said: Utterance, *, asked: bool, taken: frozenset[int] = frozenset()) -> NameSpan | None:
     """The caller's name, or None. ``taken``: words that are known to be something else."""
     cues = lexicon("names").find(said)
-    announced = _after_cue(said, cues, asked=asked, taken=taken)
+    announced = _after_cue(said, cues, asked=asked, taken=taken) or _alone(said, cues, taken)
     if announced is not None or not asked:
         return announced
     return _bare(said, cues, taken)
@@ -69,6 +69,25 @@ def _after_cue(said: Utterance, cues: list[Found], *, asked: bool, taken: frozen
         if asked and weak is None and _closed(said, span):
             weak = NameSpan(*span, announced=True)
     return weak
+
+
+def _alone(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan | None:
+    """A well-known first name that is all there is in its clause ("דנה לוי מדברת", "Dana Levi here")."""
+    speaking = {found.start for found in cues if found.tag in ("before", "weak")}
+    for start in range(len(said.words)):
+        if said.words[start] not in first_names() or (start and not said.breaks[start] and start not in _after(cues)):
+            continue
+        span = _run(said, start, taken, said.clause_end(start))
+        if span is None or span[1] - start > 3 or (span[1] - start == 1 and said.words[start] in _doubtful()):
+            continue
+        whole = span[1] == len(said.words) and (start == 0 or start in _after(cues))
+        if whole or (span[1] in speaking and _closed(said, span)):
+            return NameSpan(*span, announced=False)
+    return None
+
+
+def _after(cues: list[Found]) -> set[int]:
+    return {found.end for found in cues if found.tag == "after"}
 
 
 def _closed(said: Utterance, span: tuple[int, int]) -> bool:

@@ -50,7 +50,7 @@ class Lexicon:
 
     def add(self, tag: str, text: str) -> None:
         """Add a phrase in the notation of the module's docstring."""
-        for words in _expanded(text):
+        for words in expanded(text):
             node = self._root
             for word in words:
                 if word == "*":
@@ -108,7 +108,8 @@ class Lexicon:
         return (word, word[1:])
 
 
-def _expanded(text: str) -> Iterable[tuple[str, ...]]:
+def expanded(text: str) -> Iterable[tuple[str, ...]]:
+    """All phrases that a line of a lexicon stands for."""
     options: list[tuple[str | None, ...]] = []
     for part in text.replace("'", "").split() if not is_hebrew(text) else text.split():
         optional = part.endswith("?") and len(part) > 1
@@ -144,6 +145,6 @@ def words(section: str, tag: str) -> frozenset[str]:
         phrase[0]
         for file in ("cues_he", "cues_en")
         for text in table(file).get(section, {}).get(tag, ())
-        for phrase in _expanded(text)
+        for phrase in expanded(text)
         if len(phrase) == 1
     )

@@ -311,6 +311,8 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
     if view is not None and state.refusals[asked] and acts & (REFUSING | {"no", "no_callback"}):
         return _refused(state, asked, decision)
     if is_soft(turn):
+        if state.asked.kind in ("help", "nothing") and not state.lead and state.soft_row <= 1:
+            return Decision(ask=":what_help", note="soft refusal").then("soft_help")
         return _asking(state, decision.then("soft_1" if state.soft_row <= 1 else "soft_2"))
     if "repeat" in acts:
         return _asking(state, decision.then("again"))
@@ -396,7 +398,7 @@ def _accept(state: State, turn: Reading, name: str) -> bool:
         return False
     if turn.acts & {"dont_know"} and state.unknowns[name] < 2:
         return False
-    text = turn.content or turn.said.clean
+    text = turn.said.clean if turn.acts & {"dont_know", "have_none"} else turn.content
     valid = view.field.normalised(text, state.prepared.region)
     if valid is None:
         return False

@@ -158,10 +158,10 @@ def _sentence_asks(prepared: Prepared, sentence: Utterance, *, weak: bool) -> As
     offers = "caller_number" in tags
     scores = {name: _score(prepared, name, sentence) for name in prepared.fields}
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] >= 8:
+    if scores[best] >= 8 and "callback" not in tags:
         return Asked("field", best, offers)
-    if "callback" in tags and not weak:
-        return Asked("callback", best if scores[best] >= 3 else "")
+    if "callback" in tags:
+        return Asked("callback", best if scores[best] >= 2 else "")
     if scores[best] >= 3 and not ("anything_else" in tags and scores[best] < 5):
         return Asked("field", best, offers)
     if "anything_else" in tags:

@@ -45,6 +45,13 @@ def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
     return first
 
 
+def time_words(said: Utterance) -> frozenset[int]:
+    """Words of phrases such as "whenever suits you", which are no questions."""
+    return frozenset(
+        index for item in _lexicon().find(said) if item.tag in ("any", "strong") for index in range(item.start, item.end)
+    )
+
+
 def _tags(said: Utterance, *, asked: bool) -> list[str]:
     """One letter a word: S strong, C clock time, H time only beside others or when asked, L link."""
     words = said.words

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from callbot.models.offline.numbers import Run
-from callbot.models.offline.phrases import Found, lexicon, words
+from callbot.models.offline.phrases import Found, expanded, lexicon, table, words
 from callbot.models.offline.prepared import Prepared, reason_lexicon, topic_lexicon
 from callbot.models.offline.text import Utterance, utterance
+from callbot.models.offline.times import time_words
 
 
 class Asked(NamedTuple):
@@ -93,12 +95,12 @@ def _read(prepared: Prepared, asked: Asked, text: str, keys: str) -> Reading:
 
     said = utterance(text)
     found = _acts(said)
-    acts = frozenset(item.tag for item in found)
+    acts = frozenset(item.tag for item in found) | _whole(said)
     if "{" in said.clean or "_" in said.clean.replace("@", ""):
         acts |= {"injection"} if "{" in said.clean or "end_" in said.clean or "_call" in said.clean else acts
     topics = topic_lexicon().find(said)
     clauses = _clauses(said, found, topics)
-    question = any(clause.question for clause in clauses)
+    question = any(clause.question for clause in clauses) and "repeat" not in acts
     content = _content(said, clauses)
     reading = Reading(
         said,
@@ -106,12 +108,29 @@ def _read(prepared: Prepared, asked: Asked, text: str, keys: str) -> Reading:
         acts,
         {},
         keys=keys,
-        question=question or ("explain" in {t.tag for t in topics} and question),
+        question=question,
         topics=frozenset(item.tag for item in topics),
         reasons=reason_lexicon().tags(said),
         content=said.slice(*content) if content else "",
     )
     return collect(prepared, reading, clauses, found)
+
+
+@cache
+def _whole_turns() -> dict[tuple[str, ...], str]:
+    return {
+        phrase: tag
+        for file in ("cues_he", "cues_en")
+        for tag, texts in table(file)["whole"].items()
+        for text in texts
+        for phrase in expanded(text)
+    }
+
+
+def _whole(said: Utterance) -> frozenset[str]:
+    """Acts that only a whole turn of just these words is ("מה?" is one, "מה המחיר" is not)."""
+    tag = _whole_turns().get(said.words)
+    return frozenset([tag]) if tag else frozenset()
 
 
 # --- acts ---------------------------------------------------------------------------------------
@@ -145,7 +164,7 @@ def _keeps(said: Utterance, end: int) -> bool:
 
 # --- clauses ------------------------------------------------------------------------------------
 def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[Clause]:
-    covered = {index for item in found for index in range(item.start, item.end)}
+    covered = {index for item in found for index in range(item.start, item.end)} | time_words(said)
     fillers = {
         index
         for item in lexicon("names").find(said)

@@ -41,7 +41,7 @@ def _said(state: State, words: dict[str, Any], key: str, values: dict[str, str])
         values = {**values, "value": _value(state, values["field"], words)}
     template = _variant(words["say"][key], state.turns - 1)
     if values.get("digits"):
-        values = {**values, "digits": " ".join(values["digits"])}
+        values = {**values, "digits": values["digits"]}
     return template.format(**values) if values else template
 
 
