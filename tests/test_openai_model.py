@@ -195,6 +195,13 @@ async def test_without_json_schema_the_schema_is_stated(openai_server: OpenAISer
     assert json.dumps(reply_schema(BUSINESS), ensure_ascii=False) in system
 
 
+async def test_a_grammar_that_cannot_be_built(openai_server: OpenAIServer, make: Make) -> None:
+    """llama.cpp turns schemas into grammars, and fails with 500 on what it cannot turn."""
+    openai_server.will(Refuse(500, "failed to parse grammar"))
+    assert (await answer(make()))[0] == reply_json()
+    assert openai_server.requests[1].body["response_format"] == {"type": "json_object"}
+
+
 async def test_a_server_that_takes_nothing_is_still_asked(openai_server: OpenAIServer, make: Make) -> None:
     """Every option is dropped when it is refused, by whatever words and status, and only then."""
     openai_server.refuses = {
@@ -293,6 +300,7 @@ async def test_a_whole_answer_survives_a_bad_end(openai_server: OpenAIServer, ma
             429, headers={"retry-after": format_datetime(dt.datetime(2026, 1, 1, tzinfo=dt.UTC), usegmt=True)}
         ),
         Refuse(429, headers={"retry-after": "soon"}),
+        Refuse(429, headers={"retry-after": "nan"}),
         Refuse(500, body="<html>oops</html>"),
         Refuse(503, body=""),
         Drop(),
@@ -370,6 +378,17 @@ async def test_nothing_is_retried_after_the_first_word(openai_server: OpenAIServ
     assert "connection" in str(error)
 
 
+async def test_an_error_in_the_middle_of_a_stream(openai_server: OpenAIServer, make: Make) -> None:
+    """Even one that names an option is no reason to say the same words again."""
+    delta = json.dumps({"choices": [{"index": 0, "delta": {"content": "{"}}]})
+    error = json.dumps({"error": {"message": "json_schema grammar is exhausted"}})
+    openai_server.will(Reply(raw=f"data: {delta}\n\ndata: {error}\n\n".encode()))
+    text, caught, _ = await failure(make())
+    assert text == "{"
+    assert "exhausted" in str(caught)
+    assert len(openai_server.requests) == 1
+
+
 async def test_a_stream_that_just_ends(openai_server: OpenAIServer, make: Make) -> None:
     """Half an object without a finish_reason is no answer."""
     openai_server.will(Reply(TEXT[:40], finish=None, done=False))
@@ -409,6 +428,18 @@ async def test_a_stall_leaves_time_for_another_try(
     assert time.monotonic() - started < 1.2
 
 
+async def test_patience_is_for_silence_not_for_length(openai_server: OpenAIServer, make: Make) -> None:
+    """A long answer that keeps coming is not taken for lost; one that stops is, before the budget is gone."""
+    openai_server.will(Reply(TEXT, chunk=24, gap=0.1), Reply(TEXT, stall_after=2, stall=3))
+    model = make(stall_after=0.1)
+    started = time.monotonic()
+    assert (await answer(model, 1.5))[0] == TEXT
+    assert time.monotonic() - started > 0.9
+    text, error, _ = await failure(model, 0.5)
+    assert text == TEXT[:32]
+    assert "went quiet" in str(error)
+
+
 async def test_no_time_at_all(openai_server: OpenAIServer, make: Make) -> None:
     """A budget already spent is a failure, not a hang."""
     _, _, took = await failure(make(), 0)
@@ -432,7 +463,7 @@ async def test_a_caller_who_does_not_wait(openai_server: OpenAIServer, make: Mak
 
 async def test_the_time_of_the_consumer_is_its_own(openai_server: OpenAIServer, make: Make) -> None:
     """A consumer that dwells on a piece is never interrupted by the model's clock."""
-    openai_server.will(Reply(TEXT))
+    openai_server.will(Reply(TEXT, stall_after=1, stall=3))
     stream = make().stream(question(0.4))
     await anext(stream)
     await asyncio.sleep(0.6)
@@ -501,6 +532,18 @@ async def test_other_refusals_are_failures(openai_server: OpenAIServer, make: Ma
     assert not isinstance(error, Misconfigured)
     assert "the context is too long" in str(error)
     assert len(openai_server.requests) == 1
+
+
+async def test_errors_are_fit_to_be_shown(openai_server: OpenAIServer, make: Make) -> None:
+    """Neither a proxy's page nor a key of whatever make."""
+    openai_server.will(
+        Refuse(400, body="<html>Bad gateway</html>"), Refuse(400, f"bad: {'0123456789abcdef' * 2}")
+    )
+    model = make()
+    _, page, _ = await failure(model)
+    assert "html" not in str(page)
+    _, error, _ = await failure(model)
+    assert str(error).endswith("bad: ***")
 
 
 async def test_errors_do_not_repeat_what_callers_said(openai_server: OpenAIServer, make: Make) -> None:
