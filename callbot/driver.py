@@ -208,7 +208,7 @@ class Driver:
             async with contextlib.aclosing(self._dialogue.ask(question)) as answers:
                 async for _, answer in answers:
                     self._queue.put_nowait(answer)
-        except Exception as error:  # whatever broke, the call goes on: fallback or apology
+        except Exception as error:  # noqa: BLE001 - whatever broke, the call goes on: fallback or apology
             self._queue.put_nowait(ev.ReplyFailed(question.turn, f"{type(error).__name__}: {error}"))
         finally:
             self._asking.pop(question.turn, None)

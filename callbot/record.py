@@ -154,8 +154,10 @@ def replayed(record: Record) -> list[Entry]:
     entries = []
     for entry in record.entries:
         if entry.kind == "event":
-            for command in call.receive(entry.what, entry.t):  # type: ignore[arg-type]
-                entries.append(Entry(entry.t, "note" if type(command) is Note else "command", command))
+            commands = call.receive(entry.what, entry.t)  # type: ignore[arg-type]
+            entries.extend(
+                Entry(entry.t, "note" if type(command) is Note else "command", command) for command in commands
+            )
     return entries
 
 

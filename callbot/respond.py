@@ -49,7 +49,8 @@ async def respond(model: Model, request: Request, turn: int) -> AsyncGenerator[t
                             yield clock.seconds(), note
                         yield clock.seconds(), ReplyDone(turn, reply.control, reply.lead)
                         return
-            raise ProviderError("the stream ended without saying that it was finished")
+            yield clock.seconds(), ReplyFailed(turn, "the stream ended without saying that it was finished")
+            return
         except Misconfigured:
             raise
         except ProviderError as error:

@@ -69,7 +69,7 @@ class Document:
         return any(key == location[-1] and isinstance(key, Scalar) and key.flow for key in data)
 
     def over(self, base: Document) -> Document:
-        """This document laid over ``base``: mappings merge key by key, everything else replaces."""
+        """Lay this document over ``base``: mappings merge key by key, everything else replaces."""
         return Document(self.path, _overlay_nodes(base.root, self.root), _overlay_data(base.data, self.data))
 
 

@@ -1,0 +1,1 @@
+"""Evaluation: scenarios, simulated callers, verdicts, statistics."""

@@ -1,0 +1,1 @@
+"""Ways to reach a caller. Lines do not know models, speech or the store."""

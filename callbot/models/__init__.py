@@ -1,0 +1,1 @@
+"""Dialogue models: who decides what is said."""
