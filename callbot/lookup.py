@@ -57,7 +57,7 @@ def find_business(id: str, prompts_dir: Path | None, database: str | None) -> Bu
     if database and _may_exist(database):
         from callbot.store.database import open_store
 
-        with open_store(database) as store:
+        with open_store(database, create=False) as store:
             stored = {info.id for info in store.businesses.list() if info.active is not None}
             if id in stored:
                 return store.businesses.get(id)

@@ -1,0 +1,1 @@
+"""The database: businesses with every version, calls, leads."""
