@@ -9,9 +9,9 @@ from typing import Any
 
 from callbot.models.offline import extraction
 from callbot.models.offline.phrases import table
-from callbot.models.offline.prepared import Fact, Prepared, stop_words
+from callbot.models.offline.prepared import Fact, Prepared, content_stems, stop_words
 from callbot.models.offline.state import State
-from callbot.models.offline.text import is_hebrew, stems, utterance
+from callbot.models.offline.text import is_hebrew, same, stems, utterance
 from callbot.models.offline.understanding import Reading
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -48,7 +48,7 @@ def _best_facts(
         if not shared and (topics and not key):
             continue
         score = 4 * bool(shared) + 2 * key + min(value, 2)
-        if score >= 2 and (shared or key or value >= 2):
+        if score >= 2 or (value and not topics):
             bonus = sum(not word.isdisjoint(fact.key_stems) for word in context)
             scored.append((score, bonus, fact))
     if not scored:
@@ -69,8 +69,19 @@ def fact_text(fact: Fact, language: str) -> str:
     value = fact.value.strip().rstrip(".")
     same_script = is_hebrew(fact.key) == (language == "he")
     if len(value.split()) >= _LONG_VALUE_WORDS or not same_script or "_" in fact.key:
-        return f"{value}."
-    return f"{fact.key}: {value}."
+        return f"{value[:1].upper()}{value[1:]}."
+    return f"{fact.key[:1].upper()}{fact.key[1:]}: {value}."
+
+
+def names_business(state: State, reading: Reading) -> bool:
+    """Whether the turn says the business's own name ("Is that Ruti's?")."""
+    own = content_stems(state.prepared.business.name)
+    return any(not stems(word).isdisjoint(own) for word in reading.said.words if word not in stop_words())
+
+
+def none_word(language: str) -> str:
+    """What is written down when the caller has no such thing."""
+    return str(replies(language)["none"])
 
 
 def _services(prepared: Prepared) -> tuple[str, ...]:
@@ -85,7 +96,13 @@ def _capability(prepared: Prepared, reading: Reading, language: str) -> str | No
         if view.kind == "choice":
             choice, _, _ = extraction.find_choice(view, reading.said)
             if choice is not None:
-                return str(replies(language)["say"]["service_yes"][0]).format(value=choice)
+                named = any(
+                    same(word, part) for word in reading.said.words for part in utterance(choice).words
+                )
+                say = replies(language)["say"]
+                return (
+                    str(say["service_yes"][0]).format(value=choice) if named else str(say["service_some"][0])
+                )
     return None
 
 

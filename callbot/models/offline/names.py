@@ -75,7 +75,9 @@ def _alone(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpa
     """A well-known first name that is all there is in its clause ("דנה לוי מדברת", "Dana Levi here")."""
     speaking = {found.start for found in cues if found.tag in ("before", "weak")}
     for start in range(len(said.words)):
-        if said.words[start] not in first_names() or (start and not said.breaks[start] and start not in _after(cues)):
+        if said.words[start] not in first_names() or (
+            start and not said.breaks[start] and start not in _after(cues)
+        ):
             continue
         span = _run(said, start, taken, said.clause_end(start))
         if span is None or span[1] - start > 3 or (span[1] - start == 1 and said.words[start] in _doubtful()):
@@ -105,7 +107,8 @@ def _run(said: Utterance, start: int, taken: frozenset[int], clause_end: int) ->
     end = start
     while end < clause_end and end - start < _MOST_WORDS and end not in taken:
         word = said.words[end]
-        if _blocked(word) or (end > start and _opens_phrase(said, start, end)):
+        surname = end > start and said.clean[said.starts[end]].isupper()
+        if (_blocked(word) and not surname) or (end > start and _opens_phrase(said, start, end)):
             break
         end += 1
     return (start, end) if end > start and any(len(said.words[i]) > 1 for i in range(start, end)) else None
@@ -150,6 +153,11 @@ def _plausible(said: Utterance, span: tuple[int, int], clause_end: int) -> bool:
     if end == clause_end or _closed(said, span) or number_word(said.words[end]) is not None:
         return not (end - start > 2 and said.words[start] not in first_names())
     return said.words[start] in first_names()
+
+
+def may_be_name(said: Utterance) -> bool:
+    """Whether the words could be a name at all: few, of letters, none of them an everyday word."""
+    return 0 < len(said.words) <= _MOST_WORDS and not any(_blocked(word) for word in said.words)
 
 
 def has_time(said: Utterance, span: NameSpan) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from callbot.events import LeadStatus, Occasion
-from callbot.models.offline.answers import answer
+from callbot.models.offline.answers import answer, names_business, none_word
+from callbot.models.offline.names import may_be_name
 from callbot.models.offline.prepared import Reason, stop_words
 from callbot.models.offline.state import REFUSING, State, is_soft
 from callbot.models.offline.text import stems
@@ -33,6 +34,8 @@ class Decision:
     farewell: str = ""
     """Key of the farewell; empty for an end without words."""
     note: str = ""
+    listed: bool = False
+    """The choices were said already."""
 
     def then(self, key: str, **values: str) -> Decision:
         """One more thing to say."""
@@ -142,13 +145,13 @@ def _declared_reason(state: State, turn: Reading) -> Decision | None:
     for reason in state.prepared.reasons:
         if "human" in reason.concepts:
             wants = "person" in turn.acts
-            firm = state.insisted or state.persons >= 2 or (wants and not reason.on_insistence)
+            firm = state.insisted or state.persons >= 2 or not reason.on_insistence
             if not (state.persons and firm and (wants or reason.needs)):
                 continue
         elif "wrong_number" in reason.concepts or not _given_cause(state, reason, turn):
             continue
         if all(name in state.lead for name in reason.needs):
-            return _end(state, reason, "other")
+            return _end(state, reason, "human" if "human" in reason.concepts else "other")
     return None
 
 
@@ -234,7 +237,6 @@ def _wrap_up(state: State, turn: Reading) -> Decision:
     if state.corrected:
         return _acknowledge(state, decision)
     if state.new and not noted:
-        _acknowledge(state, decision)
         return decision.then("recap")
     if noted:
         return decision.then("noted")
@@ -269,6 +271,8 @@ def _collect(state: State, turn: Reading) -> Decision:
     """Something required is missing."""
     acts = turn.acts
     decision = Decision()
+    if any(r.concepts & turn.reasons for r in state.prepared.reasons if "human" not in r.concepts):
+        return _asking(state, decision.then("reason_first"))
     if state.new:
         if "person" in acts:
             return _asking(state, _person(state, decision))
@@ -285,8 +289,6 @@ def _collect(state: State, turn: Reading) -> Decision:
         return Decision(note="waiting").then("wait")
     if "person" in acts:
         return _asking(state, _person(state, decision))
-    if any(r.concepts & turn.reasons for r in state.prepared.reasons if "human" not in r.concepts):
-        return _asking(state, decision.then("reason_first"))
     return _unanswered(state, turn, decision)
 
 
@@ -331,7 +333,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
         return _asking(state, decision.then("callback"))
     if "no_callback" in acts or "self_call" in acts:
         return _asking(state, decision.then("no_callback"))
-    if not asked or (acts & {"need"} and state.turns == 1):
+    if not asked or "need" in acts:
         return _asking(
             state,
             decision.then("welcome" if _only_greets(turn) else "glad" if turn.content else "understood"),
@@ -392,14 +394,18 @@ def _refused(state: State, asked: str, decision: Decision) -> Decision:
 def _accept(state: State, turn: Reading, name: str) -> bool:
     """Take the caller's words as they are, where the field can hold any."""
     view = state.prepared.fields[name]
-    if view.kind in ("phone", "choice") or (view.kind == "name" and len(turn.said.words) > 4):
+    if view.kind in ("phone", "choice"):
         return False
-    if view.kind == "name" and turn.acts & {"dont_know", "have_none"}:
+    if view.kind == "name" and (turn.acts & {"dont_know", "have_none"} or not may_be_name(turn.said)):
         return False
     if turn.acts & {"dont_know"} and state.unknowns[name] < 2:
         return False
-    text = turn.said.clean if turn.acts & {"dont_know", "have_none"} else turn.content
-    valid = view.field.normalised(text, state.prepared.region)
+    text = turn.content
+    if turn.acts & {"dont_know", "have_none"}:
+        text = "@none" if "have_none" in turn.acts else turn.said.clean
+    valid = view.field.normalised(
+        none_word(state.language) if text == "@none" else text, state.prepared.region
+    )
     if valid is None:
         return False
     state.lead[name] = state.new[name] = valid
@@ -414,8 +420,13 @@ def _answered(state: State, turn: Reading, decision: Decision) -> Decision:
         decision.then(f"why_{kind}" if kind in ("phone", "name", "email", "address", "time") else "why")
     elif turn.acts & {"robot", "smalltalk", "person"} and not turn.topics:
         _social(state, turn, decision)
+    elif turn.acts & {"which_business", "english"}:
+        decision.then("english" if "english" in turn.acts else "business", name=state.prepared.business.name)
     elif text := answer(state, turn):
         decision.then("plain", text=text)
+        decision.listed = "services" in turn.topics
+    elif turn.acts & {"maybe_business"} or names_business(state, turn):
+        decision.then("business", name=state.prepared.business.name)
     else:
         decision.then("unknown_fact")
     decision.note = "answered a question"
@@ -438,6 +449,7 @@ def _asking(state: State, decision: Decision) -> Decision:
     if not state.missing:
         decision.ask = ":anything_else"
         if state.new and not state.wraps:
+            decision.say = [item for item in decision.say if item[0] != "ack"]
             decision.then("recap")
         return decision
     name = _next(state)

@@ -155,7 +155,9 @@ def _asks_yes_no(ask: str) -> bool:
     return bool(spoken) and (spoken[0] in _YES_NO_OPENERS or "האם" in spoken)
 
 
-_YES_NO_OPENERS = frozenset(["האם", "יש", "is", "are", "do", "does", "did", "has", "have", "was", "were", "will"])
+_YES_NO_OPENERS = frozenset(
+    ["האם", "יש", "is", "are", "do", "does", "did", "has", "have", "was", "were", "will"]
+)
 
 
 def _asking_stems(lead_field: LeadField) -> frozenset[str]:

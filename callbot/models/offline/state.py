@@ -23,6 +23,8 @@ _UNHEARD = frozenset(
 )
 """Fixed sentences that ask for nothing of their own: the question before them stays open."""
 
+_SHORT = 6
+"""Words of a turn that holds a value and little else."""
 NOTHING = Asked()
 REFUSING = frozenset(["refuse_give", "refuse_bare"])
 
@@ -59,8 +61,10 @@ class State:
     """A phone number begun and not complete: its possible readings."""
     reasons: set[str] = field(default_factory=set)
     """Concepts of end reasons that the caller has shown so far."""
-    hebrew: int = 0
-    english: int = 0
+    spoken: str = ""
+    """The language that the caller plainly speaks; empty while that is open."""
+    heard: str = ""
+    heard_row: int = 0
     last_control_reason: str | None = None
     last_bot: str = ""
 
@@ -72,9 +76,7 @@ class State:
     @property
     def language(self) -> str:
         """The caller's language if it is plain from all they said, else the business's."""
-        if self.prepared.language == "he":
-            return "en" if self.english >= 2 and not self.hebrew else "he"
-        return "he" if self.hebrew >= 2 and not self.english else "en"
+        return self.spoken or self.prepared.language
 
 
 def state_of(request: Request) -> State:
@@ -201,9 +203,7 @@ def _caller(state: State, spoken: list[CallerSaid], *, current: bool, lost: bool
     keys = "".join(item.keys for item in spoken)
     reading = read(state.prepared, state.asked, text, keys)
     state.turns += 1
-    if reading.said.hebrew + reading.said.latin >= 2:
-        state.hebrew += reading.said.hebrew > 0 and reading.said.hebrew >= reading.said.latin
-        state.english += reading.said.latin > reading.said.hebrew
+    _language(state, reading)
     values = dict(reading.values)
     _phone_in_place(state, reading, values)
     _numbered_choice(state, reading, values)
@@ -216,6 +216,19 @@ def _caller(state: State, spoken: list[CallerSaid], *, current: bool, lost: bool
             if name not in state.lead and (lost or kind in ("phone", "choice", "time", "name")):
                 state.lead[name] = state.new[name] = value
     _count(state, reading, values, current=current)
+
+
+def _language(state: State, reading: Reading) -> None:
+    """Which language the caller speaks: one long turn tells at the start, two in a row later."""
+    hebrew, english = reading.said.hebrew, reading.said.latin
+    if "english" in reading.acts:
+        state.spoken = "en"
+    elif hebrew + english >= 2 and min(hebrew, english) <= 1:
+        heard = "he" if hebrew > english else "en"
+        state.heard_row = state.heard_row + 1 if heard == state.heard else 1
+        state.heard = heard
+        if state.heard_row >= 2 or (state.turns == 1 and hebrew + english >= 3):
+            state.spoken = heard
 
 
 def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
@@ -251,6 +264,8 @@ def _may_replace(state: State, reading: Reading, name: str) -> bool:
         return True
     if kind in ("name", "other_name") or kind in ("address", "city", "service", "text", "email"):
         return name in reading.firm
+    if state.asked.kind == "anything_else" and not reading.question and len(reading.said.words) <= _SHORT:
+        return True
     return "no" in reading.acts and not reading.question
 
 
@@ -328,7 +343,8 @@ def _count(state: State, reading: Reading, values: Mapping[str, str], *, current
     field_asked = state.asked.field if state.asked.kind == "field" else ""
     required = field_asked in state.missing or field_asked in values
     gave = bool(values) or bool(reading.question)
-    refuses = bool(acts & REFUSING) or ("no" in acts and required) or ("no_callback" in acts and required)
+    asks_phone = bool(field_asked) and state.prepared.fields[field_asked].kind == "phone"
+    refuses = bool(acts & REFUSING) or ("no" in acts and required) or ("no_callback" in acts and asks_phone)
     if field_asked and refuses and not gave and required:
         state.refusals[field_asked] += 1
     if field_asked and acts & {"dont_know", "have_none"} and not values:

@@ -48,12 +48,18 @@ def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
 def time_words(said: Utterance) -> frozenset[int]:
     """Words of phrases such as "whenever suits you", which are no questions."""
     return frozenset(
-        index for item in _lexicon().find(said) if item.tag in ("any", "strong") for index in range(item.start, item.end)
+        index
+        for item in _lexicon().find(said)
+        if item.tag in ("any", "strong")
+        for index in range(item.start, item.end)
     )
 
 
 def _tags(said: Utterance, *, asked: bool) -> list[str]:
-    """One letter a word: S strong, C clock time, H time only beside others or when asked, L link."""
+    """One letter a word: S strong, C clock time, H time only beside others or when asked, L link.
+
+    N, a bare number, becomes H beside an S ("June 5") and nothing elsewhere.
+    """
     words = said.words
     links = _set("link")
     tags = ["L" if word in links else "" for word in words]
@@ -65,6 +71,9 @@ def _tags(said: Utterance, *, asked: bool) -> list[str]:
         tag = "S" if found.tag in ("strong", "any") else "H"
         for index in range(found.start, found.end):
             tags[index] = tag
+    for index, tag in enumerate(tags):
+        if tag == "N":
+            tags[index] = "H" if "S" in tags[max(index - 1, 0) : index + 2] else ""
     hour_words = _set("hour_words")
     for index in range(1, len(words)):
         if words[index] in hour_words and tags[index - 1] in ("C", "H") and tags[index] in ("", "L"):
@@ -97,7 +106,7 @@ def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
         return "C" if asked else "H"
     if word.isdigit() and len(word) > 1 and word[0] == "0":
         return ""
-    return "H" if asked or (index and said.words[index - 1] in _set("hour_lead")) else ""
+    return "H" if asked or (index and said.words[index - 1] in _set("hour_lead")) else "N"
 
 
 def _small(said: Utterance, index: int) -> bool:
@@ -121,13 +130,17 @@ def _spans(said: Utterance, tags: list[str], *, asked: bool) -> list[TimeSpan]:
     return spans
 
 
+_TAILS = frozenset("הבא הקרוב הזה הבאה הקרובה לחודש st nd rd th oclock am pm".split())
+"""Links that belong to the time when they stand at its end."""
+
+
 def _trimmed(said: Utterance, tags: list[str], start: int, end: int, *, asked: bool) -> TimeSpan | None:
     inside = tags[start:end]
     firm = "S" in inside or "C" in inside
     if not firm and not (asked and "H" in inside):
         return None
     lead = _set("lead")
-    while tags[end - 1] == "L" and said.words[end - 1] not in ("הבא", "הקרוב", "הזה", "לחודש"):
+    while tags[end - 1] == "L" and said.words[end - 1] not in _TAILS:
         end -= 1
     while tags[start] == "L" and not (said.words[start] in lead or said.words[start] in ("ב", "ל", "ה", "מ")):
         start += 1

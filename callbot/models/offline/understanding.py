@@ -72,7 +72,32 @@ _NEEDS_END = frozenset(["no", "done", "have_none", "decline_soft", "repeat", "ac
 """Acts that are such only when nothing of the clause follows: "nothing" but not "nothing works"."""
 
 SPEECH_ACTS = frozenset(
-    ["decline_firm", "not_interested", "person", "abuse", "wrong_number", "refuse_give", "refuse_bare", "call_later", "repeat", "dont_know", "wait", "no_callback", "decline_soft", "have_none", "number_was_wrong", "robot", "smalltalk", "bye", "callback_request", "self_call", "my_number", "reassure", "done", "injection"]
+    [
+        "decline_firm",
+        "not_interested",
+        "person",
+        "abuse",
+        "wrong_number",
+        "refuse_give",
+        "refuse_bare",
+        "call_later",
+        "repeat",
+        "dont_know",
+        "wait",
+        "no_callback",
+        "decline_soft",
+        "have_none",
+        "number_was_wrong",
+        "robot",
+        "smalltalk",
+        "bye",
+        "callback_request",
+        "self_call",
+        "my_number",
+        "reassure",
+        "done",
+        "injection",
+    ]
 )
 """Acts whose clause is no value of a field that takes free text."""
 

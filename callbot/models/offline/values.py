@@ -13,7 +13,7 @@ from callbot.models.offline.text import Utterance, utterance
 from callbot.models.offline.times import TimeSpan, find_time
 from callbot.models.offline.understanding import Clause, Reading
 
-_FREE = frozenset(["text", "service", "address", "city", "notes", "other_name", "email"])
+_FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
 _MOST_FREE_WORDS = 60
 
 
@@ -121,7 +121,7 @@ class _Collector:
         target = view if asks_time else self.prepared.first("time")
         if target is None or (span is None and not asks_time):
             return
-        if span is None:
+        if span is None or self._greets(span):
             return
         clause = self._clause(span.start)
         if clause.question and (clause.wh or self.reading.topics - {"explain"} or not asks_time):
@@ -146,10 +146,19 @@ class _Collector:
         if self._put(target, self.said.slice(span.start, self._time_end(span)), firm=asks_time):
             self.taken.update(range(span.start, span.end))
 
+    def _greets(self, span: TimeSpan) -> bool:
+        """Whether the time is but a greeting ("good morning")."""
+        return any(
+            item.tag in ("greeting", "good_day") and item.start <= span.start and span.end <= item.end
+            for item in self.found
+        )
+
     def _time_end(self, span: TimeSpan) -> int:
         """A time that ends in "after" or "before" takes the words of its clause that say after what."""
         end = span.end
-        if end < len(self.said.words) and self.said.words[end] in _OPEN_ENDS and not self.said.breaks[end]:
+        if end < len(self.said.words) and self.said.words[end] in _NOT_ANSWERING = frozenset(["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"])
+"""Acts of a caller who is not busy with the question at all."""
+_OPEN_ENDS and not self.said.breaks[end]:
             return min(end + 3, self.said.clause_end(end))
         return end
 
@@ -168,7 +177,7 @@ class _Collector:
             if view is asked:
                 if not any(c.wh for c in self.clauses) or any(c.content for c in self.clauses):
                     self._put(view, choice, firm=True)
-            elif self._volunteered(asked, whole=whole):
+            elif not _yes_or_no(view) and self._volunteered(asked, whole=whole):
                 self._put(view, choice)
 
     def _volunteered(self, asked: FieldView | None, *, whole: bool) -> bool:
@@ -236,16 +245,16 @@ class _Collector:
     def _free(self, view: FieldView | None) -> None:
         if view is None or view.kind not in _FREE or view.name in self.values:
             return
-        if view.kind == "email" and any(name != view.name for name in self.values):
+        if self.acts & _NOT_ANSWERING or ("bye" in self.acts and len(self.reading.content.split()) < 2):
             return
-        if self.acts & {"yes", "no"} and view.yes_no and not self.acts & {"question"}:
+        if self.acts & {"yes", "no"} and view.yes_no and view.field.required:
             start, end = extraction.trimmed(self.said, 0, len(self.said.words))
             self._put(view, self.said.slice(0, end) if end else self.said.clean)
             return
         bounds = self._content_bounds(view)
         if bounds is None:
             return
-        start, end = extraction.trimmed(self.said, *bounds)
+        start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
         text = self.said.slice(start, end)
         if any(len(word) > 1 or word.isdigit() for word in self.said.words[start:end]):
             self._put(view, text, firm=True)
@@ -268,7 +277,8 @@ class _Collector:
         target = self.prepared.first("service")
         if target is None or target.name in self.values or self.asked.kind not in ("help", "nothing"):
             return
-        if self.reading.question or not self.acts & {"need", "past"}:
+        own = any(word in words("vague", "own") for word in self.said.words)
+        if self.reading.question or self.acts & _NOT_ANSWERING or not (self.acts & {"need", "past"} or own):
             return
         vague = words("vague", "word")
         for clause in self.clauses:
@@ -276,7 +286,7 @@ class _Collector:
             if not clause.content or self.taken & set(span) or any(self.said.words[i] in vague for i in span):
                 continue
             start, end = extraction.trimmed(self.said, clause.start, clause.end)
-            if end - start >= 1 and any(
+            if end - start >= 2 and any(
                 self.said.words[i] not in words("acts", "need") for i in range(start, end)
             ):
                 self._put(target, self.said.slice(start, end))
@@ -287,6 +297,12 @@ _OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
 _NO_NAME = frozenset(
     ["decline_firm", "not_interested", "person", "abuse", "wrong_number", "refuse_give", "refuse_bare", "call_later", "repeat", "dont_know", "wait", "no_callback", "decline_soft", "have_none", "other_negation", "robot", "smalltalk", "bye", "done", "injection", "callback_request", "my_number"]
 )
+
+
+def _yes_or_no(view: FieldView) -> bool:
+    """Whether the choices are yes and no, which answer whatever was asked last."""
+    names = {word.lower() for name, synonyms in view.field.choices.items() for word in (name, *synonyms)}
+    return bool(names & (words("acts", "yes") | words("acts", "no")))
 
 
 def _rest(said: Utterance, start: int) -> Utterance:

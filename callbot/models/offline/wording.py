@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from callbot.models.offline.answers import joined
-from callbot.models.offline.phrases import table
+from callbot.models.offline.phrases import lexicon, table
 from callbot.models.offline.policy import Decision
 from callbot.models.offline.prepared import FieldView
 from callbot.models.offline.state import State
-from callbot.models.offline.text import is_hebrew
+from callbot.models.offline.text import is_hebrew, utterance
 
 _LONGEST_SPOKEN_VALUE = 40
 _ANY_LANGUAGE = ("name", "phone", "time", "email", "address", "city", "notes")
@@ -26,7 +26,7 @@ def spoken(state: State, decision: Decision) -> str:
         parts = [_said(state, words, key, values) for key, values in decision.say]
         return " ".join([*parts, _farewell(state, decision, words)])
     parts = [_said(state, words, key, values) for key, values in decision.say]
-    question = _question(state, decision.ask, words) if decision.ask else ""
+    question = _question(state, decision, decision.ask, words) if decision.ask else ""
     return " ".join(part for part in (*(p.strip() for p in parts), question) if part)
 
 
@@ -63,9 +63,12 @@ def _farewell(state: State, decision: Decision, words: dict[str, Any]) -> str:
 
 
 # --- questions ------------------------------------------------------------------------------------
-def _question(state: State, ask: str, words: dict[str, Any]) -> str:
+def _question(state: State, decision: Decision, ask: str, words: dict[str, Any]) -> str:
     if not ask.startswith(":"):
-        return field_question(state, state.prepared.fields[ask], words)
+        view = state.prepared.fields[ask]
+        if decision.listed and view.kind == "choice":
+            return view.field.ask or str(words["ask"]["which"][0])
+        return field_question(state, view, words)
     key = ask[1:]
     if key == "anything_else":
         return _anything_else(state, words)
@@ -142,9 +145,17 @@ def _recap(state: State, words: dict[str, Any]) -> str:
     values = [
         _value(state, view.name, words)
         for view in state.prepared.fields.values()
-        if view.name in state.lead and len(state.lead[view.name]) <= _LONGEST_SPOKEN_VALUE
+        if view.name in state.lead and _worth_saying(state.lead[view.name])
     ]
     return ", ".join(values[:6])
+
+
+@lru_cache(maxsize=4096)
+def _worth_saying(value: str) -> bool:
+    """Whether a value means something by itself: "no" and "I don't know" do not."""
+    said = utterance(value)
+    hollow = lexicon("acts").tags(said) & {"yes", "no", "dont_know", "have_none"}
+    return len(value) <= _LONGEST_SPOKEN_VALUE and not (hollow and len(said.words) <= 4)
 
 
 def _value(state: State, name: str, words: dict[str, Any]) -> str:
