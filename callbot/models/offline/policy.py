@@ -351,6 +351,7 @@ def _social(state: State, turn: Reading, decision: Decision) -> Decision | None:
     """Short answers to what is said between people."""
     acts = turn.acts
     for act, key in (
+        ("english", "english"),
         ("abuse", "calm"),
         ("robot", "robot"),
         ("smalltalk", "smalltalk"),

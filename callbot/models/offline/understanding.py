@@ -85,6 +85,8 @@ SPEECH_ACTS = frozenset(
         "dont_know",
         "wait",
         "no_callback",
+        "which_business",
+        "english",
         "decline_soft",
         "have_none",
         "number_was_wrong",

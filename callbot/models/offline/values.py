@@ -11,7 +11,7 @@ from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.text import Utterance, utterance
 from callbot.models.offline.times import TimeSpan, find_time
-from callbot.models.offline.understanding import Clause, Reading
+from callbot.models.offline.understanding import SPEECH_ACTS, Clause, Reading
 
 _FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
 _MOST_FREE_WORDS = 60
@@ -156,9 +156,7 @@ class _Collector:
     def _time_end(self, span: TimeSpan) -> int:
         """A time that ends in "after" or "before" takes the words of its clause that say after what."""
         end = span.end
-        if end < len(self.said.words) and self.said.words[end] in _NOT_ANSWERING = frozenset(["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"])
-"""Acts of a caller who is not busy with the question at all."""
-_OPEN_ENDS and not self.said.breaks[end]:
+        if end < len(self.said.words) and self.said.words[end] in _OPEN_ENDS and not self.said.breaks[end]:
             return min(end + 3, self.said.clause_end(end))
         return end
 
@@ -281,22 +279,29 @@ _OPEN_ENDS and not self.said.breaks[end]:
         if self.reading.question or self.acts & _NOT_ANSWERING or not (self.acts & {"need", "past"} or own):
             return
         vague = words("vague", "word")
+        saying = []
         for clause in self.clauses:
             span = range(clause.start, clause.end)
-            if not clause.content or self.taken & set(span) or any(self.said.words[i] in vague for i in span):
-                continue
-            start, end = extraction.trimmed(self.said, clause.start, clause.end)
-            if end - start >= 2 and any(
-                self.said.words[i] not in words("acts", "need") for i in range(start, end)
+            if (
+                clause.content
+                and not self.taken & set(span)
+                and not any(self.said.words[i] in vague for i in span)
             ):
-                self._put(target, self.said.slice(start, end))
-                return
+                saying.append(clause)
+        if not saying:
+            return
+        start, end = extraction.trimmed(self.said, saying[0].start, saying[-1].end)
+        if end - start >= 2 and not self.taken & set(range(start, end)):
+            self._put(target, self.said.slice(start, end))
 
 
-_OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
-_NO_NAME = frozenset(
-    ["decline_firm", "not_interested", "person", "abuse", "wrong_number", "refuse_give", "refuse_bare", "call_later", "repeat", "dont_know", "wait", "no_callback", "decline_soft", "have_none", "other_negation", "robot", "smalltalk", "bye", "done", "injection", "callback_request", "my_number"]
+_NOT_ANSWERING = frozenset(
+    ["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"]
 )
+"""Acts of a caller who is not busy with the question at all."""
+_OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
+_NO_NAME = (SPEECH_ACTS | {"other_negation"}) - {"self_call", "reassure"}
+"""Acts whose clause holds no name."""
 
 
 def _yes_or_no(view: FieldView) -> bool:
