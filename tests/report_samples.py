@@ -26,12 +26,7 @@ from callbot.evals.report import (
 )
 
 HOSTILE = '</script><script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">'
-LEAD = {
-    "full_name": "דנה לוי",
-    "phone": "+972521234567",
-    "service_type": "ניקוי ספות",
-    "preferred_time": "מחר בבוקר",
-}
+LEAD = {"full_name": "דנה לוי", "phone": "+972521234567", "preferred_time": "מחר בבוקר"}
 
 
 def control(end: str | None = None, **more: Any) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def transcripts(report: Report) -> str:
         verdicts=sorted({run.verdict for scenario in report.scenarios for run in scenario.runs}),
         businesses=sorted({scenario.business for scenario in report.scenarios}),
         tags=sorted({tag for scenario in report.scenarios for tag in scenario.tags}),
-        style=Markup(style),
-        script=Markup(script),
+        style=style,
+        script=script,
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from callbot.evals.report import Report, RunReport, ScenarioReport
 from callbot.reporting import view
@@ -26,21 +26,19 @@ def write_junit(report: Report, path: Path) -> None:
 
 def junit(report: Report) -> str:
     """A run as JUnit XML."""
-    root = ElementTree.Element("testsuites", name=_clean(f"callbot eval {report.run.model}"))
+    root = ET.Element("testsuites", name=_clean(f"callbot eval {report.run.model}"))
     for business in sorted({scenario.business for scenario in report.scenarios}):
         scenarios = [scenario for scenario in report.scenarios if scenario.business == business]
-        suite = ElementTree.SubElement(
-            root, "testsuite", name=_clean(business), timestamp=report.run.started_at
-        )
+        suite = ET.SubElement(root, "testsuite", name=_clean(business), timestamp=report.run.started_at)
         for scenario in scenarios:
             suite.append(_case(scenario))
         _count(suite, scenarios)
     _count(root, report.scenarios)
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _count(element: ElementTree.Element, scenarios: list[ScenarioReport]) -> None:
+def _count(element: ET.Element, scenarios: list[ScenarioReport]) -> None:
     outcomes = [view.outcome(scenario) for scenario in scenarios]
     element.set("tests", str(len(outcomes)))
     element.set("failures", str(outcomes.count("failed")))
@@ -49,8 +47,8 @@ def _count(element: ElementTree.Element, scenarios: list[ScenarioReport]) -> Non
     element.set("time", f"{sum(map(_seconds, scenarios)):.3f}")
 
 
-def _case(scenario: ScenarioReport) -> ElementTree.Element:
-    case = ElementTree.Element(
+def _case(scenario: ScenarioReport) -> ET.Element:
+    case = ET.Element(
         "testcase",
         name=_clean(scenario.name),
         classname=_clean(scenario.business),
@@ -62,7 +60,7 @@ def _case(scenario: ScenarioReport) -> ElementTree.Element:
     if outcome == "passed":
         return case
     tag = {"failed": "failure", "infra": "error", "excused": "skipped"}[outcome]
-    told = ElementTree.SubElement(case, tag, message=_clean(message(scenario, run)))
+    told = ET.SubElement(case, tag, message=_clean(message(scenario, run)))
     if outcome == "excused":
         return case
     told.set("type", run.verdict if run else "infra")

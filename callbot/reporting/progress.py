@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 _SPARSE_FROM = 20
@@ -89,7 +90,7 @@ class _Counts(ProgressColumn):
     max_refresh = 0.1
 
     def __init__(self, progress: LiveProgress) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
         self._progress = progress
 
     def render(self, task: Task) -> Text:

@@ -75,10 +75,7 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
     ends = first or control.get("should_end_call") is True
     in_window = end.turns is not None and end.turns[0] <= turn.n <= end.turns[1]
     reason = control.get("end_reason") or (run.wanted_reason if first else None)
-    if ends:
-        wants = f"ENDS {reason or 'without a reason'}"
-    else:
-        wants = "keeps open" if control else "not asked"
+    wants = f"ENDS {reason or 'without a reason'}" if ends else "keeps open" if control else "not asked"
     return TurnView(
         n=turn.n,
         caller=turn.caller,

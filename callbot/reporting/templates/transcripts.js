@@ -31,7 +31,7 @@ function openTarget() {
 }
 
 form.hidden = false;
-form.addEventListener("input", filter);
+for (const event of ["input", "change"]) form.addEventListener(event, filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("unfold").addEventListener("click", (event) => {
   const open = event.target.textContent === "open all";
