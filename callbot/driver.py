@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +23,15 @@ from callbot.record import Record
 from callbot.respond import Answer, respond
 
 
+Emit = Callable[[ev.Event], None]
+"""Hands an event to the driver; never blocks."""
+
+
 class Line(Protocol):
     """One way to reach a caller."""
 
-    def events(self) -> AsyncIterator[ev.Event]:
-        """What happens on the line, from ``CallStarted`` on; when it ends, the caller is gone."""
+    async def run(self, emit: Emit) -> None:
+        """Emit what happens on the line, from ``CallStarted`` on; when it returns, the caller is gone."""
         ...
 
     async def perform(self, command: ev.Speak | ev.ClearAudio | ev.HangUp) -> None:
@@ -42,8 +46,11 @@ class Clock(Protocol):
         """Seconds from any origin."""
         ...
 
-    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None) -> Arrival:
-        """The next thing that arrives, or a Tick once ``deadline`` has come."""
+    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None, *, thinking: bool) -> Arrival:
+        """The next thing that arrives, or a Tick once ``deadline`` has come.
+
+        ``thinking``: a model is working on an answer.
+        """
         ...
 
 
@@ -58,7 +65,7 @@ class RealClock:
         """Seconds of the system's monotonic clock."""
         return time.monotonic()
 
-    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None) -> Arrival:
+    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None, *, thinking: bool) -> Arrival:
         """Wait for the queue, but no longer than the deadline."""
         if deadline is None:
             return await queue.get()
@@ -76,6 +83,8 @@ class ManualClock:
         self._now = 0.0
         self._until = 0.0
         self._advanced = asyncio.Event()
+        self.when_settled: Callable[[], None] = lambda: None
+        """Called each time that nothing more happens by itself: all time advanced has passed."""
 
     def now(self) -> float:
         """Seconds advanced so far."""
@@ -86,16 +95,22 @@ class ManualClock:
         self._until += seconds
         self._advanced.set()
 
-    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None) -> Arrival:
-        """What is in the queue now, else the next deadline within the time advanced so far."""
+    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None, *, thinking: bool) -> Arrival:
+        """What is in the queue now, else the next deadline within the time advanced so far.
+
+        While a model thinks, no time passes.
+        """
         while True:
             if not queue.empty():
                 return queue.get_nowait()
+            if thinking:
+                return await queue.get()
             if deadline is not None and deadline <= self._until:
                 self._now = max(self._now, deadline)
                 return ev.Tick()
             self._now = self._until
             self._advanced.clear()
+            self.when_settled()
             arrival = asyncio.ensure_future(queue.get())
             advanced = asyncio.ensure_future(self._advanced.wait())
             await asyncio.wait({arrival, advanced}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +179,9 @@ class Driver:
         listening = asyncio.create_task(self._listen())
         try:
             while self._call.phase is not Phase.OVER:
-                arrival = await self._clock.next(self._queue, self._call.deadline)
+                arrival = await self._clock.next(
+                    self._queue, self._call.deadline, thinking=bool(self._asking)
+                )
                 await self._take(arrival)
         finally:
             for task in (listening, *self._asking.values()):
@@ -176,8 +193,7 @@ class Driver:
 
     async def _listen(self) -> None:
         try:
-            async for event in self._line.events():
-                self._queue.put_nowait(event)
+            await self._line.run(self._queue.put_nowait)
         finally:
             self._queue.put_nowait(ev.CallerHungUp())
 

@@ -7,7 +7,6 @@ import datetime as dt
 import sys
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -59,7 +58,7 @@ def hold(conversation: Conversation) -> None:
     screen.opening(business, model, chosen=settings.model is not None)
     clock = ManualClock()
     rules = rules_of(business, has_fallback=fallback is not None)
-    line = TextLine(rules, clock, screen, _keyboard(screen.prompt))
+    line = TextLine(rules, clock, screen, _keyboard(screen))
     call_id = f"chat-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     record = Record(
         header(
@@ -120,8 +119,9 @@ def _fallback(settings: Settings, model: str) -> Model | None:
     return make_model(name) if name is not None and name != model else None
 
 
-def _keyboard(prompt: Callable[[], str]) -> ReadLine:
+def _keyboard(screen: ChatScreen) -> ReadLine:
     """Lines of standard input, read by a daemon thread so that Ctrl-C is never kept waiting."""
+    typed = sys.stdin.isatty()
 
     async def read() -> str | None:
         loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ def _keyboard(prompt: Callable[[], str]) -> ReadLine:
 
         def ask() -> None:
             try:
-                line: str | None = input(prompt() if sys.stdin.isatty() else "")
+                line: str | None = input(screen.PROMPT if typed else "")
             except (EOFError, UnicodeDecodeError):
                 line = None
             try:
@@ -142,7 +142,10 @@ def _keyboard(prompt: Callable[[], str]) -> ReadLine:
                 return  # the call is over and its loop closed; nobody waits for this line
 
         threading.Thread(target=ask, daemon=True).start()
-        return await answer
+        line = await answer
+        if line is not None and not typed:
+            screen.user_said(line)
+        return line
 
     return read
 
@@ -150,14 +153,13 @@ def _keyboard(prompt: Callable[[], str]) -> ReadLine:
 class ChatScreen:
     """A text call on a terminal: one utterance a line, what the model decided in dim lines below it."""
 
+    PROMPT = "you> "
+    """What stands before the user's typing."""
+
     def __init__(self, bidi: str, *, quiet: bool) -> None:
         self._console = Console(highlight=False)
         self._bidi, self._quiet = bidi, quiet
         self._control: ev.Control | None = None
-
-    def prompt(self) -> str:
-        """What stands before the user's typing."""
-        return "you> "
 
     def opening(self, business: Business, model: Model, *, chosen: bool) -> None:
         """Say who answers."""
@@ -176,6 +178,10 @@ class ChatScreen:
             "bot> " if speech in (ev.SpeechKind.REPLY, ev.SpeechKind.GREETING) else f"bot ({speech.value})> "
         )
         self._put(Text.assemble((label, "bold cyan"), for_terminal(text, self._bidi)))  # type: ignore[arg-type]
+
+    def user_said(self, text: str) -> None:
+        """Show what came from a pipe, where typing leaves no trace."""
+        self._put(Text.assemble((self.PROMPT, "bold"), for_terminal(text, self._bidi)))  # type: ignore[arg-type]
 
     def hint(self, text: str) -> None:
         """Show help."""

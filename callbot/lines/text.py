@@ -8,12 +8,12 @@ commands: ``/silence SECONDS``, ``/interrupt`` (cut the next reply after its fir
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from callbot import events as ev
 from callbot.call import Call, Phase
-from callbot.driver import ManualClock
+from callbot.driver import Emit, ManualClock
 from callbot.rules import KEYS_PAUSE, Rules
 
 HELP = (
@@ -40,32 +40,40 @@ ReadLine = Callable[[], Awaitable[str | None]]
 """The user's next line; None at the end of input."""
 
 
+def _nobody_listens(event: ev.Event) -> None:
+    raise RuntimeError(f"{event} before the line runs")
+
+
 class TextLine:
     """A caller who types."""
 
     def __init__(self, rules: Rules, clock: ManualClock, screen: TextScreen, read: ReadLine) -> None:
         self._rules, self._clock, self._screen, self._read = rules, clock, screen, read
-        self._played: asyncio.Queue[ev.Event] = asyncio.Queue()
+        self._emit: Emit = _nobody_listens
         self._may_type = asyncio.Event()
         self._interrupting = False
         self._speaking = False
+        self._callers_turn = False
         self._sentences = 0
         self._withheld: list[ev.Speak] = []
 
-    async def events(self) -> AsyncIterator[ev.Event]:
-        """The greeting's end or the call's start, then marks and what the user types."""
+    async def run(self, emit: Emit) -> None:
+        """Start the call, then emit what the user types, until the end of input."""
+        self._emit = emit
+        self._clock.when_settled = self._settled
         if not self._rules.greeting_streamed:
             self._screen.bot_said(self._rules.greeting, ev.SpeechKind.GREETING)
-        yield ev.CallStarted()
-        typing = asyncio.create_task(self._type())
-        try:
-            while True:
-                event = await self._played.get()
-                yield event
-                if isinstance(event, ev.CallerHungUp):
-                    return
-        finally:
-            typing.cancel()
+        emit(ev.CallStarted())
+        while True:
+            await self._may_type.wait()
+            self._may_type.clear()
+            if self._speaking:
+                self._screen.hint("you cut in; type your words, or nothing for a cough")
+            line = await self._read()
+            if line is None:
+                return
+            for event in self._events_of(line.strip()):
+                emit(event)
 
     async def perform(self, command: ev.Speak | ev.ClearAudio | ev.HangUp) -> None:
         """Print what is spoken, unless the user has asked to cut in on it."""
@@ -88,27 +96,20 @@ class TextLine:
                 self._say(command)
         if call.phase is Phase.LINGER and not self._speaking:
             self._clock.advance(self._rules.linger)
-        if call.is_quiet or (self._speaking and not self._withheld):
+        self._callers_turn = call.is_quiet or self._speaking
+
+    def _settled(self) -> None:
+        if self._callers_turn:
             self._may_type.set()
 
     def _say(self, command: ev.Speak) -> None:
         self._screen.bot_said(command.text, command.speech)
-        self._played.put_nowait(ev.Played(command.mark))
+        self._emit(ev.Played(command.mark))
 
     def _cut_in(self) -> None:
         self._interrupting = False
         self._speaking = True
-        self._played.put_nowait(ev.SpeechStarted())
-
-    async def _type(self) -> None:
-        while True:
-            await self._may_type.wait()
-            self._may_type.clear()
-            if self._speaking:
-                self._screen.hint("you cut in; type your words, or nothing for a cough")
-            line = await self._read()
-            for event in [ev.CallerHungUp()] if line is None else self._events_of(line.strip()):
-                self._played.put_nowait(event)
+        self._emit(ev.SpeechStarted())
 
     def _events_of(self, line: str) -> list[ev.Event]:
         command, _, argument = line.partition(" ")
@@ -123,7 +124,8 @@ class TextLine:
             return [ev.KeyPressed(key) for key in argument]
         if command == "/silence" and (seconds := _positive(argument)) is not None:
             self._clock.advance(seconds)
-        elif command == "/interrupt" and not argument:
+            return []
+        if command == "/interrupt" and not argument:
             self._interrupting = True
             self._screen.hint("the next reply will be cut after its first sentence")
         elif line.startswith("/"):
