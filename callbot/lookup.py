@@ -31,13 +31,11 @@ def business_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def read_named_business(path: Path) -> Business:
-    """Read a business file whose name must be its id, or it would be found by neither."""
-    business = read_business(path)
+def check_named(business: Business, path: Path) -> None:
+    """A file found by its name must hold the business of that name. Raises InvalidInput."""
     if business.id != path.stem:
         message = f'must be "{path.stem}", the name of its file; found "{business.id}"'
         raise InvalidInput([Problem(path, None, "id", message)])
-    return business
 
 
 def find_business(id: str, prompts_dir: Path | None, database: str | None) -> Business:
@@ -52,7 +50,9 @@ def find_business(id: str, prompts_dir: Path | None, database: str | None) -> Bu
         raise CallbotError(f"{prompts_dir}: there is no such folder of business files")
     files = business_files(folder)
     if id in files:
-        return read_named_business(files[id])
+        business = read_business(files[id])
+        check_named(business, files[id])
+        return business
     known = set(files)
     if database and _may_exist(database):
         from callbot.store.database import open_store

@@ -97,6 +97,14 @@ def connect(url: str, *, create: bool) -> Database:
     return Database(engine, parsed.render_as_string(hide_password=True))
 
 
+def database_exists(url: str) -> bool:
+    """Whether there can be anything to read: an SQLite file that is there, or any server."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        return True
+    return parsed.database is not None and Path(parsed.database).expanduser().exists()
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)

@@ -1,0 +1,160 @@
+"""``callbot calls``: what was said on stored calls, and how they ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, SinceOption
+
+if TYPE_CHECKING:
+    from callbot.record import Record
+    from callbot.store.calls import CallInfo
+    from callbot.store.leads import Lead
+
+app = typer.Typer(no_args_is_help=True, help="Look at stored calls.")
+
+
+@app.command("list")
+def list_(
+    business: BusinessOption = None,
+    ended_by: Annotated[
+        str | None,
+        typer.Option(metavar="WHO", help="Only calls ended by model, silence, caller, failure or limit."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Only calls with this end reason.")] = None,
+    since: SinceOption = None,
+    limit: LimitOption = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """List calls, the newest first."""
+    import json
+
+    from callbot.cli.storing import local, moment, plain, print_table, store_of
+    from callbot.config import load_settings
+    from callbot.errors import CallbotError
+    from callbot.events import EndedBy
+
+    if ended_by is not None and ended_by not in list(EndedBy):
+        raise CallbotError(f'--ended-by: "{ended_by}" is none of {", ".join(EndedBy)}')
+    settings = load_settings(database=database)
+    with store_of(settings) as store:
+        calls = store.calls.list(
+            business=business, ended_by=ended_by, reason=reason, since=moment(since), limit=limit
+        )
+    if as_json:
+        for call in calls:
+            typer.echo(json.dumps(plain(call), ensure_ascii=False))
+        return
+    print_table(
+        ("call", "started", "business", "line", "caller", "length", "turns", "ended by", "reason", "lead"),
+        (
+            (
+                call.id,
+                local(call.started_at),
+                call.business_id,
+                call.line,
+                call.caller_number,
+                _length(call),
+                call.turns,
+                call.ended_by,
+                call.end_reason,
+                call.lead_status,
+            )
+            for call in calls
+        ),
+        settings.bidi,
+    )
+
+
+@app.command()
+def show(
+    call_id: Annotated[str, typer.Argument(metavar="ID", help="The call's id, or how it begins.")],
+    events: Annotated[bool, typer.Option("--events", help="Every event, command and note too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Show a call: what was said, what the model wanted, what was captured, how it ended."""
+    from callbot.cli.storing import store_of
+    from callbot.config import load_settings
+
+    settings = load_settings(database=database)
+    with store_of(settings) as store:
+        call = store.calls.find(call_id)
+        record = store.calls.load_record(call.id)
+        lead = store.leads.get(call.id)
+    if as_json:
+        _print_json(call, record, lead, events=events)
+    else:
+        _print_call(call, record, lead, settings.bidi, events=events)
+
+
+def _length(call: CallInfo) -> str:
+    return _clock((call.ended_at - call.started_at).total_seconds()) if call.ended_at else ""
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bool) -> None:
+    from pydantic_core import to_json
+
+    from callbot.cli.storing import plain
+    from callbot.record import entry_to_json
+    from callbot.reporting.transcript import transcript
+
+    data = {
+        "call": plain(call),
+        "lead": plain(lead) if lead else None,
+        "transcript": [plain(line) for line in transcript(record)],
+    }
+    if events:
+        data["header"] = record.header
+        data["events"] = [entry_to_json(entry) for entry in record.entries]
+    typer.echo(to_json(data, indent=2).decode())
+
+
+def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *, events: bool) -> None:
+    from callbot.cli.storing import local, print_line
+    from callbot.reporting.transcript import transcript
+
+    version = f" version {call.business_version}" if call.business_version is not None else ""
+    who = f", from {call.caller_number}" if call.caller_number else ""
+    model = f", model {call.model}" if call.model else ""
+    print_line(f"{call.id}: {call.business_id}{version}, {call.line}{model}{who}", "logical")
+    typer.echo(f"started {local(call.started_at)}\n")
+    for line in transcript(record):
+        remark = f"  ({line.remark})" if line.remark else ""
+        print_line(line.text + remark, bidi, f"{_clock(line.t):>6}  {line.speaker:<6}  ")
+    typer.echo("")
+    if lead:
+        typer.echo(f"lead: {lead.status}")
+        for name, value in lead.fields.items():
+            print_line(str(value), bidi, f"  {name}: ")
+    else:
+        typer.echo(f"lead: nothing captured, {call.lead_status}")
+    typer.echo(_ending(call))
+    if events:
+        _print_events(record)
+
+
+def _ending(call: CallInfo) -> str:
+    if call.ended_at is None:
+        return "not ended: it is still going on, or broke off"
+    by = f"ended by {call.ended_by}" if call.ended_by else "broke off"
+    reason = f", {call.end_reason}" if call.end_reason else ""
+    return f"{by}{reason}, after {_length(call)} and {call.turns} turns"
+
+
+def _print_events(record: Record) -> None:
+    from pydantic_core import to_json
+
+    from callbot.record import entry_to_json
+
+    typer.echo("")
+    for entry in record.entries:
+        typer.echo(to_json(entry_to_json(entry)).decode())
