@@ -170,6 +170,7 @@ def report(
 def hebrew_call() -> list[TurnReport]:
     """A plain call in Hebrew that ends when it should, in its sixth turn."""
     return [
+        TurnReport(n=0, caller="", bot="שלום, הגעתם להניקיון של רותי. איך אפשר לעזור?"),
         turn(1, "שלום, ראיתי את המודעה שלכם", "שלום! איך קוראים לך?"),
         turn(2, "קוראים לי דנה לוי", "נעים מאוד, דנה. מה מספר הטלפון שלך?"),
         turn(3, "052-123-4567", "רשמתי 052-123-4567. איזה שירות מעניין אותך (דירה, ספות או אחרי שיפוץ)?"),
@@ -209,14 +210,14 @@ def every_outcome() -> list[ScenarioReport]:
     """Every verdict, infra and excused, over three businesses."""
     plain = hebrew_call()
     early = [
-        plain[0],
+        *plain[:2],
         turn(2, "לא צריך", "בסדר גמור, תודה שהתקשרת. להתראות!", "customer_declined", notes="caller refused"),
         turn(3, "רגע, לא צריך ניקוי דירה. ספות כן!", "אה, הבנתי. מה מספר הטלפון שלך?"),
         turn(4, "052-123-4567", "תודה, ומתי נוח לך?"),
     ]
-    wrong = [*plain[:5], turn(6, "לא, זה הכל, תודה", "תודה, להתראות.", "customer_declined")]
+    wrong = [*plain[:6], turn(6, "לא, זה הכל, תודה", "תודה, להתראות.", "customer_declined")]
     late = [
-        *plain[:5],
+        *plain[:6],
         turn(6, "לא, זה הכל, תודה", "בשמחה. יש עוד משהו שאוכל לעזור בו?"),
         turn(7, "לא, תודה. ביי", "רק לוודא: 052-123-4567, נכון?"),
         turn(8, "כן!! ביי", "תודה, להתראות!", "lead_complete"),
@@ -254,10 +255,10 @@ def every_outcome() -> list[ScenarioReport]:
             business="harborside-home",
             tags=["english", "details"],
         ),
-        scenario("only-asking", [run("open", plain[:4])], window=None, tags=["questions"]),
+        scenario("only-asking", [run("open", plain[:5])], window=None, tags=["questions"]),
         scenario(
             "no-thanks-then-yes",
-            [run("premature", early, detail="Asked to end 5 turns before the window.")],
+            [run("premature", early, detail="asked to end (customer_declined) in turn 2")],
             window=(6, 7),
             tags=["no-thanks", "critical"],
             description='One "no need" in the middle is not the end.',
@@ -286,7 +287,7 @@ def every_outcome() -> list[ScenarioReport]:
         ),
         scenario(
             "barge-in-farewell",
-            [run("off_script", plain[:3], detail="The cue of entry 4 (during: farewell) never came.")],
+            [run("off_script", plain[:4], detail="The cue of entry 4 (during: farewell) never came.")],
             window=(4, 4),
             tags=["interruptions"],
         ),
@@ -329,7 +330,7 @@ def every_outcome() -> list[ScenarioReport]:
         ),
         scenario(
             "irony",
-            [run("never", plain[:3], detail="Never asked to end.")],
+            [run("never", plain[:4], detail="never asked to end; it should have in turn 3")],
             window=(3, 3),
             excused=True,
             tags=["refusals", "beyond-offline"],
@@ -345,7 +346,7 @@ def full(repeat: int = 1, **header: Any) -> Report:
 def repeated() -> Report:
     """Three attempts each: one scenario that failed twice, one that wobbled and passed."""
     plain = hebrew_call()
-    early = [plain[0], turn(2, "לא צריך", "להתראות!", "customer_declined")]
+    early = [*plain[:2], turn(2, "לא צריך", "להתראות!", "customer_declined")]
     return report(
         [
             scenario("steady", [run("on_time", plain, attempt=n) for n in (1, 2, 3)], window=(6, 6)),
@@ -382,7 +383,7 @@ def passing(scenarios: int = 3) -> Report:
 
 def large(scenarios: int = 500) -> Report:
     """Five hundred calls, a tenth of which failed."""
-    early = [hebrew_call()[0], turn(2, "לא צריך", "להתראות!", "customer_declined")]
+    early = [*hebrew_call()[:2], turn(2, "לא צריך", "להתראות!", "customer_declined")]
     return report(
         [
             scenario(

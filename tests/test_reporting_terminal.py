@@ -82,6 +82,7 @@ def test_every_failing_scenario_is_told_with_its_turns() -> None:
     assert "should  ends in turn 6 to 7, lead_complete" in early
     assert "did     asked in turn 2, customer_declined" in early
     assert "    2   caller  לא צריך\n        bot     בסדר גמור" in early
+    assert "        bot     שלום, הגעתם להניקיון של רותי. איך אפשר לעזור?\n    1   caller" in early
     assert "  >>    wants   ENDS customer_declined\n" in early
     late = text[text.index("FAILED  goodbye") : text.index("FAILED  asks-for-ever")]
     assert "    6 | caller  לא, זה הכל, תודה\n      | bot " in late

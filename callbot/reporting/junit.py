@@ -80,7 +80,7 @@ def message(scenario: ScenarioReport, run: RunReport | None) -> str:
     failed = "; ".join(
         f"{check.name}: {check.detail or 'failed'}" for check in run.checks if not check.passed
     )
-    parts = [view.verdict_of(scenario, run), run.detail, failed, view.attempts(scenario)]
+    parts = [view.verdict_of(scenario, run), view.why(run), failed, view.attempts(scenario)]
     if run.verdict != "infra":
         parts.insert(1, f"should: {view.should(scenario.end)}; did: {view.did(run)}")
     return printable(". ".join(part.rstrip(".") for part in parts if part))
@@ -92,9 +92,13 @@ def transcript(scenario: ScenarioReport, run: RunReport) -> str:
     for turn in view.turn_views(scenario, run):
         bar = "|" if turn.in_window else " "
         mark = ">>" if turn.asked_first else "  "
-        lines.append(f"{turn.n:>3} {bar} caller: {printable(turn.caller)}")
-        lines.append(f"    {bar} bot:    {printable(turn.bot)}")
-        lines.append(f" {mark} {bar} wants:  {printable(turn.wants)}")
+        number = f"{turn.n or '':>3}"
+        if turn.caller or not turn.bot:
+            lines.append(f"{number} {bar} caller: {printable(turn.caller)}")
+        if turn.bot:
+            lines.append(f"    {bar} bot:    {printable(turn.bot)}")
+        if turn.wants:
+            lines.append(f" {mark} {bar} wants:  {printable(turn.wants)}")
         if turn.guard:
             lines.append(f"    {bar} guard:  refused: {printable(turn.guard)}")
     if run.lead:

@@ -63,7 +63,7 @@ def _failure(scenario: ScenarioReport) -> str:
     facts = [
         f"should: {view.should(scenario.end)}",
         f"did: {view.did(run)}",
-        run.detail,
+        view.why(run),
         view.attempts(scenario),
     ]
     facts += [f"{check.name}: {check.detail or 'failed'}" for check in run.checks if not check.passed]
@@ -96,9 +96,14 @@ def _shown(turns: list[TurnView]) -> list[TurnView]:
 
 def _turn(turn: TurnView, language: Direction) -> list[str]:
     """One turn as HTML blocks: a direction can be given to those."""
-    lines = [_said(f"{turn.n} caller", turn.caller or "(says nothing)", language)]
+    number = f"{turn.n} " if turn.n else ""
+    lines = []
+    if turn.caller or not turn.bot:
+        lines.append(_said(f"{number}caller", turn.caller or "(says nothing)", language))
     if turn.bot:
-        lines.append(_said(f"{turn.n} bot", turn.bot, language))
+        lines.append(_said(f"{number}bot", turn.bot, language))
+    if not turn.wants:
+        return lines
     window = " (in the window)" if turn.in_window else ""
     wants = f"<b>{escaped(printable(turn.wants))}</b>" if turn.ends else escaped(printable(turn.wants))
     guard = f"; guard refused: {escaped(printable(turn.guard))}" if turn.guard else ""

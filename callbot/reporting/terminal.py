@@ -81,8 +81,8 @@ class _Printer:
         self.prose(f"  did     {_joined(view.did(run), view.call_did(run))}", "")
         if len(scenario.runs) > 1:
             self.prose(f"  shown   attempt {run.attempt}; {view.attempts(scenario)}", "")
-        if run.detail:
-            self.utterance([("  why     ", "")], run.detail, "")
+        if view.why(run):
+            self.utterance([("  why     ", "")], view.why(run), "")
         if run.turns:
             self.line()
         for turn in view.turn_views(scenario, run):
@@ -102,7 +102,7 @@ class _Printer:
     def turn(self, turn: TurnView) -> None:
         bar = (f"{self.bar} " if turn.in_window else "  ", "cyan")
         blank = [("      ", ""), bar]
-        number: list[tuple[str, str]] = [(f"  {turn.n:>3} ", "bold"), bar]
+        number: list[tuple[str, str]] = [(f"  {turn.n or '':>3} ", "bold"), bar]
         if turn.caller or not turn.bot:
             self.utterance([*number, ("caller  ", "dim")], turn.caller or "(says nothing)", "")
             number = blank
@@ -110,7 +110,8 @@ class _Printer:
             self.utterance([*number, ("bot     ", "dim")], turn.bot, "")
         style = ("green" if turn.right else "bold red") if turn.ends else "dim"
         margin = [(f"  {self.arrow}  ", style), bar] if turn.asked_first else blank
-        self.utterance([*margin, ("wants   ", "dim")], turn.wants, style)
+        if turn.wants:
+            self.utterance([*margin, ("wants   ", "dim")], turn.wants, style)
         if turn.guard:
             self.utterance([*blank, ("guard   ", "dim")], f"refused: {turn.guard}", "yellow")
 
@@ -215,7 +216,7 @@ def _detail(scenario: ScenarioReport) -> str:
 
 def _why(scenario: ScenarioReport) -> str:
     run = view.telling_run(scenario)
-    return _joined(view.worded(run.verdict) if run else "", _detail(scenario))
+    return _detail(scenario) or (view.worded(run.verdict) if run else "")
 
 
 def _joined(first: str, second: str) -> str:

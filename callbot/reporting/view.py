@@ -28,7 +28,7 @@ class TurnView:
     caller: str
     bot: str
     wants: str
-    """``keeps open``, ``ENDS reason``, or ``not asked``."""
+    """``keeps open``, ``ENDS reason``, ``not asked``; empty for the greeting, at which nobody is asked."""
     ends: bool
     asked_first: bool
     """The first request to end: the one that is judged."""
@@ -76,6 +76,8 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
     in_window = end.turns is not None and end.turns[0] <= turn.n <= end.turns[1]
     reason = control.get("end_reason") or (run.wanted_reason if first else None)
     wants = f"ENDS {reason or 'without a reason'}" if ends else "keeps open" if control else "not asked"
+    if turn.n == 0 and not control:
+        wants = ""
     return TurnView(
         n=turn.n,
         caller=turn.caller,
@@ -117,6 +119,11 @@ def call_did(run: RunReport) -> str:
         return ""
     reason = f", {run.end_reason}" if run.end_reason else ""
     return f"the call ended in turn {run.ended_turn}, by {run.ended_by or 'nobody'}{reason}"
+
+
+def why(run: RunReport) -> str:
+    """What explains a verdict beyond ``should`` and ``did``."""
+    return "" if run.verdict in ("premature", "late", "never", "wrong_reason") else run.detail
 
 
 def worded(verdict: str) -> str:
