@@ -1,0 +1,5 @@
+"""``python -m callbot`` is the ``callbot`` command."""
+
+from callbot.cli.app import main
+
+main()
