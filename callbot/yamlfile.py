@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -161,12 +162,24 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, flow: bool) -> Scalar:
         scalar = Scalar(node.value)
-        scalar.plain = node.style is None
+        scalar.plain = not node.style  # None from PyYAML's own parser, "" from libyaml
         scalar.flow = flow
-        end = node.end_mark
-        rest = self.lines[end.line][end.column :] if end.line < len(self.lines) else ""
-        scalar.cut_by_comment = scalar.plain and rest.lstrip(" \t,]}").startswith("#") and rest[:1] in " \t"
+        scalar.cut_by_comment = scalar.plain and self._is_cut(node)
         return scalar
+
+    def _is_cut(self, node: yaml.ScalarNode) -> bool:
+        """Whether a comment follows a plain scalar at once; none holds `` #``, so what does is a comment.
+
+        Inside brackets a scalar's end mark lies behind the comment, otherwise before it.
+        """
+        start, end = node.start_mark, node.end_mark
+        lines = self.lines[start.line : end.line + 1]
+        if not lines:
+            return False
+        last = lines[-1]
+        to_comment = last[: end.column] if last[end.column :].lstrip()[:1] != "#" else last
+        text = "\n".join([*lines[:-1], to_comment])[start.column :]
+        return re.search(r"\s#", text) is not None
 
     def _problem(self, node: yaml.Node, key: str, message: str) -> Problem:
         return Problem(self.path, node.start_mark.line + 1, key, message)
@@ -181,7 +194,7 @@ def _text(value: object) -> object:
         )
     if isinstance(value, (list, dict)):
         raise PydanticCustomError(
-            "text_nested", 'must be text; if it holds [ ] {{ }} or ": ", quote it: "..."'
+            "text_nested", 'must be text; if it holds [ ] { } or ": ", quote it: "..."'
         )
     if isinstance(value, Scalar) and value.cut_by_comment:
         raise PydanticCustomError(
@@ -226,7 +239,8 @@ def _unknown_key(model: type[BaseModel], place: tuple[int | str, ...], value: ob
     if value is None and flow:
         return f'a comma inside {{ }} has split the text before "{key}"; quote the whole text: "..., {key}"'
     owner = _model_at(model, place[:-1])
-    known = sorted(owner.model_fields) if owner else []
+    fields = owner.model_fields.items() if owner else ()
+    known = sorted(field.alias or name for name, field in fields)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return (
         f'unknown key; did you mean "{near[0]}"?' if near else "unknown key; known keys: " + ", ".join(known)

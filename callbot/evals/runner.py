@@ -65,8 +65,10 @@ class Results:
 
 
 def planned_requests(scenarios: Sequence[Scenario], businesses: Mapping[str, Business], repeat: int) -> int:
-    """How many requests the scenarios will make: one for each turn that gives the model something
-    to answer. Second requests (the guard's, the reader's) and interrupted turns come on top or off."""
+    """How many requests the scenarios will make: one for each turn that gives the model something to answer.
+
+    Second requests (the guard's, the reader's) and interrupted turns come on top or off.
+    """
     return repeat * sum(
         sum(_is_asked(turn, businesses[scenario.business]) for turn in scenario.turns)
         for scenario in scenarios

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from callbot.business import BUILT_IN_REASONS, Business
-from callbot.errors import InvalidInput, Problem
-from callbot.yamlfile import Document, OptionalText, StrictModel, Text, read_yaml, validate
+from callbot.yamlfile import OptionalText, StrictModel, Text
 
 BEYOND_OFFLINE = "beyond-offline"
 """Tag of scenarios that the offline model is known to fail: excused for it, and for it alone."""
@@ -23,14 +21,34 @@ CRITICAL = "critical"
 DEFAULT_NOW = dt.datetime(2026, 11, 29, 10, 0)
 """A Sunday morning: the fixed moment of scenarios that name none, so that runs can be repeated."""
 
+NOT_YET = "cannot be used yet; only scripted callers (caller: turns) can"
+
 _ACTS = ("say", "silence", "press", "noise", "hang_up")
+_LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
+
+_Location = tuple[int | str, ...]
 
 
-def _not_yet(what: str) -> Any:
-    def refuse(value: object) -> object:
-        raise ValueError(f"{what} cannot be used yet; only scripted callers (caller: turns) can")
+def _refuse(faults: Sequence[tuple[_Location, str, object]]) -> None:
+    """Report faults (place below the validated model, message, what was found), if there are any."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", "{m}", {"m": message}), loc=place, input=found
+        )
+        for place, message, found in faults
+    ]
+    if details:
+        raise ValidationError.from_exception_data("scenario", details)
 
-    return BeforeValidator(refuse)
+
+def _mapping(value: object, what: str, later: Mapping[str, str] | None = None) -> object:
+    """Say what was due where there is no mapping, and which keys of the format are for later."""
+    if isinstance(value, str) or not isinstance(value, (Mapping, StrictModel)):
+        found = "nothing" if value is None else "a list" if isinstance(value, list) else f'"{value}"'
+        raise ValueError(f"must be {what}; found {found}")  # noqa: TRY004  # pydantic reports ValueErrors
+    if isinstance(value, Mapping):
+        _refuse([((key,), message, value[key]) for key, message in (later or {}).items() if key in value])
+    return value
 
 
 def _listed(value: object) -> object:
@@ -38,6 +56,23 @@ def _listed(value: object) -> object:
 
 
 _OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
+
+
+def _shaped(pattern: str, what: str) -> Any:
+    """A text that has a form; ``what`` says which to somebody who does not read regular expressions."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f'must be {what}; found "{value}"')
+        return value
+
+    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})]
+
+
+def _with_words(value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise ValueError("holds no words; for a sound without words write noise: SECONDS")
+    return value
 
 
 def _checked_pattern(text: str) -> str:
@@ -59,6 +94,11 @@ class TurnExpect(StrictModel):
     open: Literal[True] | None = None
     """The model must not ask to end."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        return _mapping(value, "{open: true}")
+
     @field_validator("open", mode="before")
     @classmethod
     def _true(cls, value: object) -> object:
@@ -70,18 +110,23 @@ class TurnExpect(StrictModel):
 class CallerTurn(StrictModel):
     """One entry of a scripted caller. Seconds where a number is wanted."""
 
-    say: OptionalText = None
+    say: Annotated[OptionalText, AfterValidator(_with_words)] = None
     heard: OptionalText = None
     """What recognition makes of ``say``."""
     silence: float | None = Field(default=None, gt=0, le=3600)
-    press: str | None = Field(default=None, pattern=r"^[0-9*#]+$")
+    press: _shaped(r"[0-9*#]+", "keys: 0-9, * and #") | None = None  # type: ignore[valid-type]
     noise: float | None = Field(default=None, gt=0, le=60)
     hang_up: bool | None = None
     barge_in: float | None = Field(default=None, ge=0)
     """Seconds into the bot's reply."""
     during: Literal["greeting", "farewell", "linger"] | None = None
-    when: Annotated[Any, _not_yet("when")] = None
     expect: TurnExpect = TurnExpect()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        what = "a turn such as {say: hello}; quote text that holds : or ,"
+        return _mapping(value, what, {"when": "when cannot be used yet; turns are said in order"})
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> CallerTurn:
@@ -109,94 +154,187 @@ class CallerTurn(StrictModel):
         return f"[noise for {self.noise:g} s]" if self.noise is not None else "[hangs up]"
 
 
-def _turns_only(value: object) -> object:
-    if isinstance(value, dict):
-        for key in ("facts", "temper", "opening", "persona", "goal", "max_turns"):
-            if key in value:
-                raise ValueError(
-                    f'adaptive and persona callers ("{key}") cannot be used yet; only scripted callers can'
-                )
-    return value
-
-
 class Caller(StrictModel):
     """A scripted caller."""
 
     turns: list[CallerTurn] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _scripted_only(cls, value: object) -> object:
+        return _mapping(value, "a caller such as {turns: [{say: hello}]}", _OTHER_CALLERS)
+
+    @field_validator("turns", mode="before")
+    @classmethod
+    def _some_turns(cls, value: object) -> object:
+        if not isinstance(value, list) or not value:
+            raise ValueError("must be a list of at least one turn, such as [{say: hello}]")
+        return value
+
+    @model_validator(mode="after")
+    def _every_turn_can_come(self) -> Caller:
+        _refuse(list(_out_of_order(self.turns)))
+        return self
+
+
+_OTHER_CALLERS = {
+    **dict.fromkeys(("facts", "temper", "opening"), f"adaptive callers {NOT_YET}"),
+    **dict.fromkeys(("persona", "goal", "max_turns"), f"adaptive and persona callers {NOT_YET}"),
+    **dict.fromkeys(("transcript", "transcripts"), f"transcripts {NOT_YET}"),
+}
+
+
+def _out_of_order(turns: Sequence[CallerTurn]) -> Iterator[tuple[_Location, str, object]]:
+    for index, turn in enumerate(turns):
+        earlier = turns[:index]
+        if earlier and earlier[-1].hang_up:
+            yield ("turns", index), "nothing can be done after hang_up", None
+        if turn.during == "greeting" and any(t.during != "greeting" and not t.silence for t in earlier):
+            yield ("turns", index, "during"), "the greeting is over after the turns before this one", None
+
 
 class EndExpect(StrictModel):
     """When the call should end: a window of turns, inclusive, and the reasons allowed."""
 
-    turns: Annotated[list[int], Field(min_length=2, max_length=2)]
+    turns: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
     reason: Annotated[list[str], _OneOrMore] = Field(default_factory=list)
-    after: Annotated[Any, _not_yet("end.after")] = None
-    within: Annotated[Any, _not_yet("end.within")] = None
-    before: Annotated[Any, _not_yet("end.before")] = None
 
-    @model_validator(mode="after")
-    def _first_before_last(self) -> EndExpect:
-        if self.turns[0] > self.turns[1]:
-            raise ValueError(f"the window's first turn {self.turns[0]} comes after its last {self.turns[1]}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_window(cls, value: object) -> object:
+        later = {
+            key: f"end.{key} cannot be used yet; give a window of turns such as turns: [6, 7]"
+            for key in ("after", "within", "before")
+        }
+        return _mapping(value, "open, or a window such as {turns: [6, 7]}", later)
+
+    @field_validator("turns", mode="before")
+    @classmethod
+    def _first_and_last(cls, value: object) -> object:
+        if not isinstance(value, list) or len(value) != 2:
+            raise ValueError("must be the first and the last turn of the window, such as [6, 7] or [6, 6]")
+        return value
+
+    @field_validator("turns")
+    @classmethod
+    def _first_before_last(cls, value: list[int]) -> list[int]:
+        if value[0] > value[1]:
+            raise ValueError(f"the window's first turn {value[0]} comes after its last {value[1]}")
+        return value
+
+
+def _none_if_open(value: object) -> object:
+    if value is None:
+        raise ValueError("is empty; write open, or a window such as {turns: [6, 7]}")
+    return None if value == "open" else value
 
 
 class Expect(StrictModel):
     """The oracle: what a thoughtful human operator would do."""
 
-    end: EndExpect | Literal["open"]
+    end: Annotated[
+        EndExpect | None, BeforeValidator(_none_if_open, json_schema_input_type=EndExpect | Literal["open"])
+    ]
+    """None: it should stay open, written ``open``."""
     lead: dict[str, Annotated[list[Pattern], _OneOrMore]] = Field(default_factory=dict)
     """Alternatives by field; ``~`` begins a regular expression, an empty list means not captured."""
     lead_status: Literal["in_progress", "complete", "declined"] | None = None
-    never_says: list[Pattern] = Field(default_factory=list)
+    never_says: Annotated[list[Pattern], _OneOrMore] = Field(default_factory=list)
 
-    @field_validator("end", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _window_or_open(cls, value: object) -> object:
-        if isinstance(value, str) and value != "open":
-            raise ValueError(f'must be open, or a window such as {{turns: [6, 7]}}; found "{value}"')
-        return value
+    def _is_a_mapping(cls, value: object) -> object:
+        return _mapping(value, "an oracle such as {end: {turns: [6, 7]}} or {end: open}")
 
 
 class Variant(StrictModel):
     """The same scenario with one turn's words changed, and perhaps its own oracle."""
 
     at: int = Field(ge=1)
-    say: Text
+    say: Annotated[Text, AfterValidator(_with_words)]
     expect: Expect | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        return _mapping(value, "a variant such as {at: 2, say: no thanks}")
+
+
+def _local_time(value: object) -> object:
+    if isinstance(value, str) and _LOCAL_TIME.fullmatch(value):
+        try:
+            return dt.datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f'"{value}" is no time: {error}') from error
+    if isinstance(value, dt.datetime):
+        return value
+    raise ValueError(f'must be a local time of the business such as 2026-11-27T10:00; found "{value}"')
 
 
 class ScenarioFile(StrictModel):
     """One scenario as it is written."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: _shaped(  # type: ignore[valid-type]
+        r"[A-Za-z0-9][A-Za-z0-9._-]*",
+        "a name of Latin letters, digits and . _ - that begins with neither sign",
+    )
     description: OptionalText = None
     business: Annotated[list[str], _OneOrMore, Field(min_length=1)]
-    tags: Annotated[list[str], _OneOrMore] = Field(default_factory=list)
-    now: Annotated[
-        dt.datetime, WithJsonSchema({"type": "string", "description": "ISO 8601, local time of the business"})
-    ] = DEFAULT_NOW
-    from_: str | None = Field(default=None, alias="from", pattern=r"^\+[1-9]\d{6,14}$")
-    caller: Annotated[Caller, BeforeValidator(_turns_only)]
+    tags: Annotated[list[Text], _OneOrMore] = Field(default_factory=list)
+    now: Annotated[dt.datetime, BeforeValidator(_local_time, json_schema_input_type=str)] = DEFAULT_NOW
+    """ISO 8601, local time of the business."""
+    from_: _shaped(r"\+[1-9]\d{6,14}", "a phone number such as +972541112233") | None = Field(  # type: ignore[valid-type]
+        default=None, alias="from"
+    )
+    caller: Caller
     expect: Expect
     variants: list[Variant] = Field(default_factory=list)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        return _mapping(value, "a scenario: a mapping with name, business, caller and expect")
+
+    @field_validator("business", mode="before")
+    @classmethod
+    def _some_business(cls, value: object) -> object:
+        if value in (None, [], [None]):
+            raise ValueError("must be the id of a business, a list of ids, or any (with --business)")
+        return value
+
     @model_validator(mode="after")
     def _oracle_fits_the_script(self) -> ScenarioFile:
-        count = len(self.caller.turns)
-        for expect in (self.expect, *(variant.expect for variant in self.variants)):
-            if isinstance(expect, Expect) and isinstance(expect.end, EndExpect):
-                first, last = expect.end.turns
-                if first < 1 or last > count:
-                    raise ValueError(
-                        f"expect.end.turns [{first}, {last}] lies outside the caller's {count} turns"
-                    )
-        for variant in self.variants:
-            if variant.at > count:
-                raise ValueError(f"variant at: {variant.at} lies outside the caller's {count} turns")
-            if self.caller.turns[variant.at - 1].say is None:
-                raise ValueError(f"variant at: {variant.at} changes what is said, but that turn says nothing")
+        turns = self.caller.turns
+        faults = list(_window_faults((), self.expect, turns))
+        for index, variant in enumerate(self.variants):
+            at: _Location = ("variants", index, "at")
+            if variant.at > len(turns):
+                faults.append((at, f"{variant.at} lies outside {_turns(turns)}", variant.at))
+                continue
+            if turns[variant.at - 1].say is None:
+                faults.append((at, f"changes what is said, but turn {variant.at} says nothing", variant.at))
+            if variant.expect is not None:
+                changed = [*turns[: variant.at - 1], CallerTurn(say=variant.say), *turns[variant.at :]]
+                faults.extend(_window_faults(("variants", index), variant.expect, changed))
+        _refuse(faults)
         return self
+
+
+def _turns(turns: Sequence[CallerTurn]) -> str:
+    return "the caller's only turn" if len(turns) == 1 else f"the caller's {len(turns)} turns"
+
+
+def _window_faults(
+    place: _Location, expect: Expect, turns: Sequence[CallerTurn]
+) -> Iterator[tuple[_Location, str, object]]:
+    if expect.end is None:
+        return
+    first, last = expect.end.turns
+    here = (*place, "expect", "end", "turns")
+    if last > len(turns):
+        yield here, f"[{first}, {last}] lies outside {_turns(turns)}", None
+    elif all(turn.expect.open for turn in turns[first - 1 : last]):
+        yield here, "every turn of this window says expect: {open: true}; it could never be met", None
 
 
 class ScenarioSet(StrictModel):
@@ -219,140 +357,5 @@ class Scenario:
     caller_number: str | None
     turns: tuple[CallerTurn, ...]
     expect: Expect
-
-
-# --- reading ------------------------------------------------------------------------------------
-def read_scenarios(paths: Sequence[Path], any_business: Sequence[str] = ()) -> list[Scenario]:
-    """Every scenario in files and folders, in the order of their paths.
-
-    ``any_business`` stands in for ``business: any``. Raises InvalidInput with every fault of every
-    file; nothing of a bad set is returned.
-    """
-    scenarios: list[Scenario] = []
-    problems: list[Problem] = []
-    for file in _files(paths):
-        try:
-            scenarios.extend(_read_file(file, any_business))
-        except InvalidInput as error:
-            problems.extend(error.problems)
-    problems.extend(_names_used_twice(scenarios))
-    if problems:
-        raise InvalidInput(problems)
-    return scenarios
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for path in paths:
-        if path.is_dir():
-            found: Iterable[Path] = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml"))
-        elif path.exists():
-            found = [path]
-        else:
-            raise InvalidInput([Problem(path, None, "", "there is no such file or folder")])
-        for file in found:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield file
-
-
-def _read_file(file: Path, any_business: Sequence[str]) -> Iterator[Scenario]:
-    document = read_yaml(file)
-    data = document.data
-    if isinstance(data, dict) and "transcripts" in data:
-        message = "transcript callers cannot be used yet; only scripted callers (caller: turns) can"
-        raise InvalidInput([Problem(file, document.place(("transcripts",))[1], "transcripts", message)])
-    if isinstance(data, dict) and "scenarios" in data:
-        items = data["scenarios"]
-        if not isinstance(items, list) or len(data) > 1:
-            message = "a file holds one scenario, or a list of them under scenarios: and nothing else"
-            raise InvalidInput([Problem(file, 1, "scenarios", message)])
-        locations: list[tuple[int | str, ...]] = [("scenarios", index) for index in range(len(items))]
-    elif isinstance(data, dict):
-        locations = [()]
-    else:
-        raise InvalidInput([Problem(file, 1, "", "a scenario is a mapping of keys to values")])
-    problems: list[Problem] = []
-    for location in locations:
-        try:
-            yield from _expanded(document, location, any_business)
-        except InvalidInput as error:
-            problems.extend(error.problems)
-    if problems:
-        raise InvalidInput(problems)
-
-
-def _expanded(
-    document: Document, location: tuple[int | str, ...], any_business: Sequence[str]
-) -> Iterator[Scenario]:
-    written = validate(ScenarioFile, document, location)
-    _, line = document.place((*location, "name"))
-    if "any" in written.business and not any_business:
-        message = "business: any needs --business ID to say which"
-        raise InvalidInput([Problem(document.path, line, "business", message)])
-    businesses = [
-        business for name in written.business for business in (any_business if name == "any" else [name])
-    ]
-    for business in businesses:
-        name = written.name if len(businesses) == 1 else f"{written.name}@{business}"
-        for suffix, turns, expect in _variants(written):
-            yield Scenario(
-                name=name + suffix,
-                description=written.description or "",
-                file=document.path,
-                line=line,
-                business=business,
-                tags=tuple(written.tags),
-                now=written.now,
-                caller_number=written.from_,
-                turns=turns,
-                expect=expect,
-            )
-
-
-def _variants(written: ScenarioFile) -> Iterator[tuple[str, tuple[CallerTurn, ...], Expect]]:
-    turns = tuple(written.caller.turns)
-    yield "", turns, written.expect
-    for number, variant in enumerate(written.variants, 1):
-        update: dict[str, object] = {"say": variant.say, "heard": None}
-        if variant.expect is not None:  # another oracle: the old turn's own expectation goes with it
-            update["expect"] = TurnExpect()
-        changed = turns[variant.at - 1].model_copy(update=update)
-        yield (
-            f".v{number}",
-            (*turns[: variant.at - 1], changed, *turns[variant.at :]),
-            variant.expect or written.expect,
-        )
-
-
-def _names_used_twice(scenarios: Sequence[Scenario]) -> Iterator[Problem]:
-    seen: dict[str, Scenario] = {}
-    for scenario in scenarios:
-        first = seen.setdefault(scenario.name, scenario)
-        if first is not scenario:
-            message = f'the name "{scenario.name}" is also used at {first.file}:{first.line}'
-            yield Problem(scenario.file, scenario.line, "name", message)
-
-
-def check_against(scenario: Scenario, business: Business) -> list[Problem]:
-    """What in a scenario does not fit its business: unknown reasons and lead fields."""
-    reasons = [*BUILT_IN_REASONS, *business.reasons]
-    fields = [field.name for field in business.fields]
-    wanted = scenario.expect.end.reason if isinstance(scenario.expect.end, EndExpect) else []
-    problems = [
-        _unknown(scenario, "expect.end.reason", reason, reasons, business)
-        for reason in wanted
-        if reason not in reasons
-    ]
-    problems.extend(
-        _unknown(scenario, "expect.lead", name, fields, business)
-        for name in scenario.expect.lead
-        if name not in fields
-    )
-    return problems
-
-
-def _unknown(scenario: Scenario, key: str, name: str, known: list[str], business: Business) -> Problem:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
-    return Problem(scenario.file, scenario.line, key, f'"{name}" is unknown to {business.id}; {hint}')
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Where keys of the oracle are written, by dotted key."""

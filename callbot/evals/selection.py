@@ -10,7 +10,8 @@ from pathlib import Path
 from callbot.business import Business, read_business, recheck_prompt
 from callbot.errors import CallbotError, InvalidInput, Problem
 from callbot.evals.report import PromptUsed
-from callbot.evals.scenario import Scenario, check_against, read_scenarios
+from callbot.evals.scenario import Scenario
+from callbot.evals.scenario_files import check_against, read_scenarios
 
 BusinessLookup = Callable[[str], Business]
 """Finds a business by id. Raises CallbotError naming the ids it knows."""

@@ -74,8 +74,11 @@ def summarise(scenarios: Sequence[ScenarioReport], lead_fields: Mapping[str, Seq
 
 
 def _scores(verdicts: Iterable[Verdict]) -> CallScores:
-    """End precision and recall (formats, Report): a request in the window with an allowed reason is a
-    true positive; premature a false positive; late or never a false negative; wrong reason both."""
+    """End precision and recall.
+
+    A request in the window with an allowed reason is a true positive, refused by the guard or not;
+    premature a false positive; late or never a false negative; a wrong reason both.
+    """
     counts = Counter(verdicts)
     true_positives = counts["on_time"] + counts["refused"]
     asked = true_positives + counts["premature"] + counts["wrong_reason"]
