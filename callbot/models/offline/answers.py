@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from callbot.models.offline import extraction
-from callbot.models.offline.phrases import table
+from callbot.models.offline.phrases import lexicon, table
 from callbot.models.offline.prepared import Fact, Prepared, content_stems, stop_words
 from callbot.models.offline.state import State
-from callbot.models.offline.text import is_hebrew, same, stems, utterance
+from callbot.models.offline.text import is_hebrew, key_stems, same, stems, utterance
 from callbot.models.offline.understanding import Reading
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -30,6 +30,8 @@ def answer(state: State, reading: Reading) -> str | None:
         return hours_text(state, reading)
     if facts:
         return " ".join(fact_text(fact, language) for fact in facts)
+    if options := _options_asked(prepared, reading):
+        return str(replies(language)["say"]["offer"][0]).format(options=joined(options, language))
     if "services" in reading.topics and (options := _services(prepared)):
         return str(replies(language)["say"]["offer"][0]).format(options=joined(options, language))
     return _capability(prepared, reading, language)
@@ -71,6 +73,19 @@ def fact_text(fact: Fact, language: str) -> str:
     if len(value.split()) >= _LONG_VALUE_WORDS or not same_script or "_" in fact.key:
         return f"{value[:1].upper()}{value[1:]}."
     return f"{fact.key[:1].upper()}{fact.key[1:]}: {value}."
+
+
+def _options_asked(prepared: Prepared, reading: Reading) -> tuple[str, ...]:
+    """The choices of the field whose label the question names ("which languages are there?")."""
+    if not {"what", "wh"} & lexicon("questions").tags(reading.said):
+        return ()
+    for view in prepared.fields.values():
+        label = [key_stems(word) for word in view.label_words if word not in stop_words()]
+        if view.kind == "choice" and any(
+            not stems(w).isdisjoint(k) for w in reading.said.words for k in label
+        ):
+            return tuple(view.field.choices)
+    return ()
 
 
 def names_business(state: State, reading: Reading) -> bool:

@@ -55,13 +55,18 @@ def negated(said: Utterance, index: int) -> bool:
 
 
 # --- choices -------------------------------------------------------------------------------------
-def find_choice(view: FieldView, said: Utterance) -> tuple[str | None, tuple[str, ...], bool]:
-    """The choice that is meant; all that fit equally well; whether a whole phrase of it was said."""
+def find_choice(
+    view: FieldView, said: Utterance, taken: Collection[int] = ()
+) -> tuple[str | None, tuple[str, ...], bool]:
+    """The choice that is meant; all that fit equally well; whether a whole phrase of it was said.
+
+    ``taken``: words that are known to be something else.
+    """
     spoken = [
         frozenset() if word in stop_words() and len(said.words) > 2 else choice_stems(word, stems(word))
         for word in said.words
     ]
-    dropped = _negated_words(said)
+    dropped = _negated_words(said) | frozenset(taken)
     best: dict[str, tuple[int, int]] = {}
     for choice in view.choices:
         score = _score(choice, spoken, dropped)

@@ -350,6 +350,8 @@ def _only_greets(turn: Reading) -> bool:
 def _social(state: State, turn: Reading, decision: Decision) -> Decision | None:
     """Short answers to what is said between people."""
     acts = turn.acts
+    if "which_business" in acts or ("maybe_business" in acts and turn.said.question_mark and not state.new):
+        return decision.then("business", name=state.prepared.business.name)
     for act, key in (
         ("english", "english"),
         ("abuse", "calm"),
@@ -425,7 +427,9 @@ def _answered(state: State, turn: Reading, decision: Decision) -> Decision:
         decision.then("english" if "english" in turn.acts else "business", name=state.prepared.business.name)
     elif text := answer(state, turn):
         decision.then("plain", text=text)
-        decision.listed = "services" in turn.topics
+        decision.listed = asked in state.prepared.fields and all(
+            choice in text for choice in state.prepared.fields[asked].field.choices
+        )
     elif turn.acts & {"maybe_business"} or names_business(state, turn):
         decision.then("business", name=state.prepared.business.name)
     else:

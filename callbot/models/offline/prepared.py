@@ -9,7 +9,7 @@ from callbot.business import Business
 from callbot.fields import LeadField
 from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import Lexicon, table
-from callbot.models.offline.text import key_stems, stems, utterance
+from callbot.models.offline.text import Utterance, key_stems, stems, utterance
 
 _KINDS = ("email", "notes", "address", "city", "name", "service")
 
@@ -230,9 +230,15 @@ def topic_lexicon() -> Lexicon:
 
 
 @cache
-def reason_lexicon() -> Lexicon:
-    """What callers say when one of the usual reasons to end applies."""
-    return Lexicon({name: entry["says"] for name, entry in table("concepts")["reasons"].items()})
+def reason_lexicon(concept: str) -> Lexicon:
+    """What callers say when one of the usual reasons to end applies. Phrases of several may overlap."""
+    return Lexicon({concept: table("concepts")["reasons"][concept]["says"]})
+
+
+def reasons_shown(prepared: Prepared, said: Utterance) -> frozenset[str]:
+    """Concepts, of those that the business declares, that the words show."""
+    declared = frozenset().union(*(reason.concepts for reason in prepared.reasons), ())
+    return frozenset(concept for concept in declared if reason_lexicon(concept).find(said))
 
 
 @cache

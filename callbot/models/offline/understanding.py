@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from callbot.models.offline.numbers import Run
 from callbot.models.offline.phrases import Found, expanded, lexicon, table, words
-from callbot.models.offline.prepared import Prepared, reason_lexicon, topic_lexicon
+from callbot.models.offline.prepared import Prepared, reasons_shown, topic_lexicon
 from callbot.models.offline.text import Utterance, utterance
 from callbot.models.offline.times import time_words
 
@@ -137,7 +137,7 @@ def _read(prepared: Prepared, asked: Asked, text: str, keys: str) -> Reading:
         keys=keys,
         question=question,
         topics=frozenset(item.tag for item in topics),
-        reasons=reason_lexicon().tags(said),
+        reasons=reasons_shown(prepared, said),
         content=said.slice(*content) if content else "",
     )
     return collect(prepared, reading, clauses, found)
@@ -177,7 +177,10 @@ def _ends(said: Utterance, end: int, found: list[Found]) -> bool:
     """Whether the thought ends there: end of the clause, or another act begins."""
     if end >= len(said.words) or said.breaks[end]:
         return True
-    return any(item.start == end and item.tag in _CLOSERS for item in found)
+    for item in found:
+        if item.start == end and item.tag in _CLOSERS:
+            return item.tag != "no" or item.end == len(said.words) or said.breaks[item.end]
+    return False
 
 
 _CLOSERS = frozenset(

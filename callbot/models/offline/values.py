@@ -167,7 +167,7 @@ class _Collector:
                 continue
             if view is asked and self._yes_no_choice(view):
                 continue
-            choice, rivals, whole = extraction.find_choice(view, self.said)
+            choice, rivals, whole = extraction.find_choice(view, self.said, self._done_with())
             if choice is None:
                 if view is asked and len(rivals) > 1:
                     self.rivals = rivals
@@ -175,8 +175,24 @@ class _Collector:
             if view is asked:
                 if not any(c.wh for c in self.clauses) or any(c.content for c in self.clauses):
                     self._put(view, choice, firm=True)
-            elif not _yes_or_no(view) and self._volunteered(asked, whole=whole):
+            elif (
+                not _yes_or_no(view)
+                and choice.lower() not in words("vague", "other")
+                and self._volunteered(asked, whole=whole)
+            ):
                 self._put(view, choice)
+
+    def _done_with(self) -> set[int]:
+        """Words that do something ("I'll call some other time") and are the words of no choice."""
+        return {
+            index
+            for item in self.found
+            if item.tag in _NO_NAME and item.tag not in ("done", "have_none")
+            for index in range(item.start, item.end)
+        } | (self.taken if any(name in self.values for name in self._timed()) else set())
+
+    def _timed(self) -> list[str]:
+        return [view.name for view in self.prepared.fields.values() if view.kind == "time"]
 
     def _volunteered(self, asked: FieldView | None, *, whole: bool) -> bool:
         """Whether words about a choice that nobody asked for are meant as one."""

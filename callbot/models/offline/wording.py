@@ -15,6 +15,8 @@ from callbot.models.offline.text import is_hebrew, utterance
 _LONGEST_SPOKEN_VALUE = 40
 _ANY_LANGUAGE = ("name", "phone", "time", "email", "address", "city", "notes")
 """Kinds whose question exists in both languages."""
+_ALWAYS_THE_SAME = ("name", "phone", "time", "email")
+"""Kinds that the usual question fits, however the business itself asks; an address may be anything's."""
 
 
 def spoken(state: State, decision: Decision) -> str:
@@ -113,7 +115,7 @@ def _others(state: State, view: FieldView, words: dict[str, Any], *, known: bool
     own = str(view.field.ask)
     if view.kind == "choice":
         return [_fill(state, view, template, words) for template in words["ask"]["choice"]]
-    if known:
+    if known and view.kind in _ALWAYS_THE_SAME:
         return [text for text in words["ask"][view.kind] if text != own]
     again = [str(template).format(ask=own) for template in words["ask"]["repeat"][1:]]
     if view.field.label and is_hebrew(_first_letter(view.field.label)) == (state.language == "he"):
@@ -155,7 +157,7 @@ def _worth_saying(value: str) -> bool:
     """Whether a value means something by itself: "no" and "I don't know" do not."""
     said = utterance(value)
     hollow = lexicon("acts").tags(said) & {"yes", "no", "dont_know", "have_none"}
-    return len(value) <= _LONGEST_SPOKEN_VALUE and not (hollow and len(said.words) <= 4)
+    return len(value) <= _LONGEST_SPOKEN_VALUE and not (hollow and len(said.words) <= 2)
 
 
 def _value(state: State, name: str, words: dict[str, Any]) -> str:
