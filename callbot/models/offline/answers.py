@@ -104,7 +104,7 @@ def _services(prepared: Prepared) -> tuple[str, ...]:
 
 
 def _capability(prepared: Prepared, reading: Reading, language: str) -> str | None:
-    """ "Do you do sofas?" where sofas are a choice."""
+    """Whether the business does it: "do you do sofas?" where sofas are a choice."""
     if reading.topics - {"area"}:
         return None
     for view in prepared.fields.values():

@@ -84,8 +84,10 @@ def _split_at_breaks(reading: Reading) -> list[Run]:
         for index in range(run.start + 1, run.end + 1):
             if index == run.end or said.breaks[index]:
                 piece = utterance(said.slice(start, index))
-                for part in extraction.runs_of(piece):
-                    runs.append(Run(start + part.start, start + part.end, part.readings, part.plus))
+                runs.extend(
+                    Run(start + part.start, start + part.end, part.readings, part.plus)
+                    for part in extraction.runs_of(piece)
+                )
                 start = index
     return runs
 
@@ -140,7 +142,7 @@ def _replaced(old: str, wrong: str, right: str) -> str:
 
 
 def _misheard(old: str, said: Utterance, start: int) -> str | None:
-    """ "No, Dina" after "Dana": a first name much like the one that was taken down."""
+    """A first name much like the one that was taken down: "no, Dina" after "Dana"."""
     rest = utterance(said.clean[said.starts[start] :])
     found = find_name(rest, asked=True)
     if found is None or found.end - found.start != len(rest.words):

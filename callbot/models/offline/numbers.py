@@ -44,7 +44,7 @@ def _words() -> dict[str, tuple[str, str]]:
     known: dict[str, tuple[str, str]] = {}
     for kind in ("units", "teens", "tens", "hundred", "repeat"):
         for value, spoken in data[kind].items():
-            known.update({word: (kind, value) for word in spoken})
+            known.update(dict.fromkeys(spoken, (kind, value)))
     for kind in ("hundreds", "plus", "filler"):
         known.update({word: (kind, "") for word in data[kind] if word not in known})
     return known
@@ -101,7 +101,7 @@ def digit_runs(said: Utterance) -> tuple[Run, ...]:
 
 
 def _merged_teen(parts: list[_Part], part: _Part, word: str) -> _Part:
-    """ "שתים עשרה" is one number: the unit before it is taken back."""
+    """A teen of two words ("שתים עשרה") is one number: the unit before it is taken back."""
     if word in _teen_endings() and parts and parts[-1].kind == "units" and parts[-1].value != "0":
         return _Part("teens", "1" + parts.pop().value)
     return part

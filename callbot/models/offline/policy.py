@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from callbot.events import LeadStatus, Occasion
-from callbot.models.offline.answers import answer, names_business, none_word
-from callbot.models.offline.names import may_be_name
-from callbot.models.offline.prepared import Reason, stop_words
-from callbot.models.offline.state import REFUSING, State, is_soft
-from callbot.models.offline.text import stems
-from callbot.models.offline.understanding import Reading
-
-PATIENCE = 3
-"""How often one thing is asked, and how many soft refusals in a row are the end."""
-_ENOUGH_REFUSALS = 2
-_MOST_ABUSE = 3
-_CLOSING = frozenset(
-    ["done", "no", "decline_soft", "not_interested", "thanks", "good_day", "refuse_bare", "bye"]
+from callbot.models.offline.answers import answer, names_business
+from callbot.models.offline.decision import (
+    CLOSING,
+    ENOUGH_REFUSALS,
+    LEAVING,
+    PATIENCE,
+    Decision,
+    completed,
+    declined,
 )
-_LEAVING = frozenset(["bye", "call_later"])
-
-
-@dataclass(slots=True)
-class Decision:
-    """What to say and whether to end. ``say``: keys of wordings, then ``ask``: a field or a question."""
-
-    say: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    ask: str | None = None
-    """A field's name, or ``:help``, ``:anything_else``, ``:what_else``, ``:stuck``, ``:own_number``."""
-    end: str | None = None
-    status: str = LeadStatus.IN_PROGRESS
-    farewell: str = ""
-    """Key of the farewell; empty for an end without words."""
-    note: str = ""
-    listed: bool = False
-    """The choices were said already."""
-
-    def then(self, key: str, **values: str) -> Decision:
-        """One more thing to say."""
-        self.say.append((key, values))
-        return self
+from callbot.models.offline.ending import declared, ending
+from callbot.models.offline.state import REFUSING, State, is_soft
+from callbot.models.offline.taking import accept, note_down
+from callbot.models.offline.understanding import Reading
 
 
 def decide(state: State) -> Decision:
@@ -83,13 +59,13 @@ def _after_farewell(state: State) -> Decision:
         or "repeat" in turn.acts
         or "person" in turn.acts
     )
-    adds = turn.content and not turn.acts & (_CLOSING | _LEAVING | {"ack", "yes", "thanks"})
+    adds = turn.content and not turn.acts & (CLOSING | LEAVING | {"ack", "yes", "thanks"})
     if not goes_on and not adds:
         return ended
     if "wait" in turn.acts and not (state.new or turn.question):
         return Decision(note="came back").then("here")
     if not state.new and not turn.question and adds:
-        _note_down(state, turn)
+        note_down(state, turn)
     return _continue(state, turn)
 
 
@@ -98,108 +74,7 @@ def _answer_turn(state: State) -> Decision:
     turn = state.turn
     if turn is None:
         return Decision(ask=_next(state) or ":anything_else", note="nothing to answer")
-    return _ending(state, turn) or _continue(state, turn)
-
-
-def _ending(state: State, turn: Reading) -> Decision | None:
-    """The end of the call, if this turn asks for it."""
-    acts = turn.acts
-    if "injection" in acts:
-        return None
-    gave = bool(state.new) or turn.question
-    if "wrong_number" in acts and not gave:
-        if "phone" in {state.prepared.fields[n].kind for n in state.lead} or state.partial:
-            return None
-        return _end(state, _declared(state, "wrong_number"), "wrong_number")
-    if declared := _declared_reason(state, turn):
-        return declared
-    if "decline_firm" in acts and not gave:
-        return _decline("firm refusal")
-    if "not_interested" in acts and not gave and state.missing and not _optional_asked(state):
-        return _decline("not interested")
-    if state.soft_row >= PATIENCE and state.missing and not gave:
-        return _decline("soft refusals in a row")
-    if state.abuses >= _MOST_ABUSE and not gave and state.missing and "abuse" in acts:
-        return _decline("abuse")
-    if acts & _LEAVING or ("good_day" in acts and state.turns > 1 and not turn.content):
-        return _leaving(state, turn)
-    if state.asked.kind == "callback" and state.stuck and not gave and acts & (_CLOSING | REFUSING | {"ack"}):
-        return _decline("could not go on")
-    return None
-
-
-def _leaving(state: State, turn: Reading) -> Decision | None:
-    if not state.missing:
-        _note_down(state, turn)
-        decision = _complete()
-        if turn.question and (text := answer(state, turn)):
-            decision.then("plain", text=text)
-        return decision
-    if state.new or turn.question:
-        return None
-    return _decline("caller takes leave")
-
-
-def _declared_reason(state: State, turn: Reading) -> Decision | None:
-    """A reason of the business's own that the caller has given cause for."""
-    for reason in state.prepared.reasons:
-        if "human" in reason.concepts:
-            wants = "person" in turn.acts
-            firm = state.insisted or state.persons >= 2 or not reason.on_insistence
-            if not (state.persons and firm and (wants or reason.needs)):
-                continue
-        elif "wrong_number" in reason.concepts or not _given_cause(state, reason, turn):
-            continue
-        if all(name in state.lead for name in reason.needs):
-            return _end(state, reason, "human" if "human" in reason.concepts else "other")
-    return None
-
-
-def _given_cause(state: State, reason: Reason, turn: Reading) -> bool:
-    """Whether the caller's words, now or (while its needs were collected) before, fit the reason."""
-    if reason.concepts & turn.reasons:
-        return True
-    if reason.needs and reason.concepts & state.reasons:
-        return True
-    heard = [stems(word) for word in turn.said.words if word not in stop_words()]
-    hits = sum(any(not form.isdisjoint(word) for form in heard) for word in reason.words)
-    return len(reason.words) >= 2 and hits >= 2 and hits / len(reason.words) >= 0.6
-
-
-def _declared(state: State, concept: str) -> Reason | None:
-    return next((r for r in state.prepared.reasons if concept in r.concepts), None)
-
-
-def _end(state: State, reason: Reason | None, farewell: str) -> Decision:
-    if reason is None or any(name not in state.lead for name in reason.needs):
-        decision = _decline(farewell)
-        decision.farewell = farewell
-        return decision
-    declared = next(r for r in state.prepared.business.end_reasons if r.name == reason.name)
-    key = "transfer" if declared.then is not None else farewell
-    status = LeadStatus.IN_PROGRESS if state.missing else LeadStatus.COMPLETE
-    return Decision(end=reason.name, farewell=key, status=status, note=f"end: {reason.name}")
-
-
-def _decline(why: str) -> Decision:
-    return Decision(
-        end="customer_declined",
-        farewell="customer_declined",
-        status=LeadStatus.DECLINED,
-        note=f"declined: {why}",
-    )
-
-
-def _complete() -> Decision:
-    return Decision(
-        end="lead_complete", farewell="lead_complete", status=LeadStatus.COMPLETE, note="lead complete"
-    )
-
-
-def _optional_asked(state: State) -> bool:
-    if state.asked.kind == "anything_else":
-        return True
-    return state.asked.kind == "field" and state.asked.field not in state.prepared.business.required
+    return ending(state, turn) or _continue(state, turn)
 
 
 # --- going on -------------------------------------------------------------------------------------
@@ -216,8 +91,8 @@ def _continue(state: State, turn: Reading) -> Decision:
 def _wrap_up(state: State, turn: Reading) -> Decision:
     """Everything required is there."""
     acts = turn.acts
-    wrapped = state.wraps > 0 or _optional_asked(state)
-    noted = _note_down(state, turn) if wrapped and not turn.question else False
+    wrapped = state.wraps > 0 or state.optional_asked
+    noted = note_down(state, turn) if wrapped and not turn.question else False
     if turn.question:
         return _answered(state, turn, Decision(ask=":anything_else"))
     if not state.new or noted:
@@ -225,14 +100,14 @@ def _wrap_up(state: State, turn: Reading) -> Decision:
             return Decision(note="waiting").then("wait")
         if (
             wrapped
-            and (acts & _CLOSING or ("ack" in acts and state.wrapped_row >= 2))
+            and (acts & CLOSING or ("ack" in acts and state.wrapped_row >= 2))
             and not _wants_more(turn)
         ):
-            return _complete()
+            return completed()
         if wrapped and "yes" in acts and not noted:
             return Decision(ask=":what_else", note="more to come")
     elif "done" in acts and not state.corrected:
-        return _complete()
+        return completed()
     decision = Decision(ask=":anything_else", note="lead complete, anything else?")
     if state.corrected:
         return _acknowledge(state, decision)
@@ -253,20 +128,6 @@ def _wants_more(turn: Reading) -> bool:
     )
 
 
-def _note_down(state: State, turn: Reading) -> bool:
-    """What the caller adds goes to the notes, where the business has some."""
-    view = state.prepared.first("notes")
-    if view is None or not turn.content or turn.question or (state.new and set(state.new) != {view.name}):
-        return False
-    if len(turn.content.split()) < 2 and turn.asked.kind != "field":
-        return False
-    old = state.request.lead.get(view.name)
-    text = turn.content if old is None or old == turn.content else f"{old}; {turn.content}"
-    if view.name not in state.new:
-        state.lead[view.name] = state.new[view.name] = text
-    return True
-
-
 def _collect(state: State, turn: Reading) -> Decision:
     """Something required is missing."""
     acts = turn.acts
@@ -278,7 +139,7 @@ def _collect(state: State, turn: Reading) -> Decision:
             return _asking(state, _person(state, decision))
         if turn.question:
             return _answered(state, turn, _acknowledge(state, decision))
-        if acts & _LEAVING:
+        if acts & LEAVING:
             return _asking(state, decision.then("before_leaving"))
         return _asking(state, _acknowledge(state, decision, opening=state.turns == 1))
     if turn.question:
@@ -308,7 +169,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
         return _asking(state, decision.then("no_caller_number"))
     if turn.rivals and view is not None:
         return Decision(note="two choices").then("rivals", options="|".join(turn.rivals))
-    if view is not None and acts & {"dont_know", "have_none"} and _accept(state, turn, asked):
+    if view is not None and acts & {"dont_know", "have_none"} and accept(state, turn, asked):
         return _asking(state, _acknowledge(state, decision))
     if view is not None and state.refusals[asked] and acts & (REFUSING | {"no", "no_callback"}):
         return _refused(state, asked, decision)
@@ -322,12 +183,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
         return _asking(state, social)
     if view is not None and acts & {"dont_know", "have_none"}:
         return _asking(state, decision.then("unknown_ok" if view.kind != "phone" else "why_phone"))
-    if (
-        view is not None
-        and turn.content
-        and state.asks[asked] >= PATIENCE - 1
-        and _accept(state, turn, asked)
-    ):
+    if view is not None and turn.content and state.asks[asked] >= PATIENCE - 1 and accept(state, turn, asked):
         return _asking(state, _acknowledge(state, decision))
     if "callback_request" in acts:
         return _asking(state, decision.then("callback"))
@@ -373,7 +229,7 @@ def _social(state: State, turn: Reading, decision: Decision) -> Decision | None:
 
 
 def _person(state: State, decision: Decision) -> Decision:
-    reason = _declared(state, "human")
+    reason = declared(state, "human")
     if reason is None:
         return decision.then("person")
     if any(name not in state.lead for name in reason.needs):
@@ -384,35 +240,14 @@ def _person(state: State, decision: Decision) -> Decision:
 def _refused(state: State, asked: str, decision: Decision) -> Decision:
     """The caller will not say one thing: explain once, then look for another way."""
     kind = state.prepared.fields[asked].kind
-    if state.refusals[asked] < _ENOUGH_REFUSALS:
+    if state.refusals[asked] < ENOUGH_REFUSALS:
         key = f"why_{kind}" if kind in ("phone", "name", "email", "address", "time") else "why"
         return Decision(ask=asked, note=f"explained {asked}").then(key)
-    if kind == "phone" and state.refusals[asked] == _ENOUGH_REFUSALS and state.request.caller_number:
+    if kind == "phone" and state.refusals[asked] == ENOUGH_REFUSALS and state.request.caller_number:
         return Decision(ask=":own_number", note="offered the caller's number")
-    if state.refusals[asked] > _ENOUGH_REFUSALS and (state.stuck or not _open_fields(state)):
-        return _decline(f"will not give {asked}")
+    if state.refusals[asked] > ENOUGH_REFUSALS and (state.stuck or not _open_fields(state)):
+        return declined(f"will not give {asked}")
     return _asking(state, decision.then("without"))
-
-
-def _accept(state: State, turn: Reading, name: str) -> bool:
-    """Take the caller's words as they are, where the field can hold any."""
-    view = state.prepared.fields[name]
-    if view.kind in ("phone", "choice"):
-        return False
-    if view.kind == "name" and (turn.acts & {"dont_know", "have_none"} or not may_be_name(turn.said)):
-        return False
-    if turn.acts & {"dont_know"} and state.unknowns[name] < 2:
-        return False
-    text = turn.content
-    if turn.acts & {"dont_know", "have_none"}:
-        text = "@none" if "have_none" in turn.acts else turn.said.clean
-    valid = view.field.normalised(
-        none_word(state.language) if text == "@none" else text, state.prepared.region
-    )
-    if valid is None:
-        return False
-    state.lead[name] = state.new[name] = valid
-    return True
 
 
 def _answered(state: State, turn: Reading, decision: Decision) -> Decision:
@@ -464,7 +299,7 @@ def _asking(state: State, decision: Decision) -> Decision:
 
 
 def _open_fields(state: State) -> list[str]:
-    return [n for n in state.missing if state.refusals[n] < _ENOUGH_REFUSALS and state.asks[n] < PATIENCE + 1]
+    return [n for n in state.missing if state.refusals[n] < ENOUGH_REFUSALS and state.asks[n] < PATIENCE + 1]
 
 
 def _next(state: State) -> str | None:

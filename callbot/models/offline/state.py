@@ -74,6 +74,13 @@ class State:
         return [name for name in self.prepared.business.required if name not in self.lead]
 
     @property
+    def optional_asked(self) -> bool:
+        """Whether the bot asked for something that the lead can do without."""
+        if self.asked.kind == "anything_else":
+            return True
+        return self.asked.kind == "field" and self.asked.field not in self.prepared.business.required
+
+    @property
     def language(self) -> str:
         """The caller's language if it is plain from all they said, else the business's."""
         return self.spoken or self.prepared.language

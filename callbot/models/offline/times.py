@@ -130,7 +130,9 @@ def _spans(said: Utterance, tags: list[str], *, asked: bool) -> list[TimeSpan]:
     return spans
 
 
-_TAILS = frozenset("הבא הקרוב הזה הבאה הקרובה לחודש st nd rd th oclock am pm".split())
+_TAILS = frozenset(
+    ["הבא", "הקרוב", "הזה", "הבאה", "הקרובה", "לחודש", "st", "nd", "rd", "th", "oclock", "am", "pm"]
+)
 """Links that belong to the time when they stand at its end."""
 
 

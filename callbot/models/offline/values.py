@@ -198,7 +198,7 @@ class _Collector:
         """Whether words about a choice that nobody asked for are meant as one."""
         if any(clause.question for clause in self.clauses) and not any(c.content for c in self.clauses):
             return False
-        if "other_negation" in self.acts or self.acts & {"decline_firm", "past"} and not whole:
+        if "other_negation" in self.acts or (self.acts & {"decline_firm", "past"} and not whole):
             return False
         if self.acts & {"need", "correction"}:
             return asked is None or asked.kind not in _FREE

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from callbot.models.offline.answers import joined
+from callbot.models.offline.decision import Decision
 from callbot.models.offline.phrases import lexicon, table
-from callbot.models.offline.policy import Decision
 from callbot.models.offline.prepared import FieldView
 from callbot.models.offline.state import State
 from callbot.models.offline.text import is_hebrew, utterance
