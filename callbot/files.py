@@ -11,7 +11,7 @@ from callbot.errors import CallbotError
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then put it in place. Raises CallbotError."""
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

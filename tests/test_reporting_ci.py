@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import report_samples as samples
 
+from callbot.errors import CallbotError
 from callbot.evals.report import Report
-from callbot.reporting.files import write_whole
+from callbot.files import write_whole
 from callbot.reporting.html import write_transcripts
 from callbot.reporting.junit import write_junit
 from callbot.reporting.markdown import LIMIT, write_markdown
@@ -151,6 +152,6 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     write_whole(tmp_path / "a" / "report", "new")
     assert (tmp_path / "a" / "report").read_text() == "new"
     (tmp_path / "a" / "taken").mkdir()
-    with pytest.raises(OSError, match="taken"):
+    with pytest.raises(CallbotError, match="taken cannot be written"):
         write_whole(tmp_path / "a" / "taken", "text")
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["report", "taken"]

@@ -36,8 +36,8 @@ FLAGS = (
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A Chromium with an empty profile; Debian's packages chromium and chromium-driver."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium, "install chromium"
-    assert driver, "install chromium-driver"
+    if not chromium or not driver:
+        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

@@ -17,9 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from callbot.evals.report import Report, RunReport, ScenarioReport
+from callbot.files import write_whole
 from callbot.reporting import view
 from callbot.reporting.bidi import Direction, direction, pieces, printable
-from callbot.reporting.files import write_whole
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RIGHT_TO_LEFT = {"he", "iw", "ar", "fa", "ur", "yi"}

@@ -11,9 +11,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from callbot.evals.report import Report, RunReport, ScenarioReport
+from callbot.files import write_whole
 from callbot.reporting import view
 from callbot.reporting.bidi import printable
-from callbot.reporting.files import write_whole
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML document may hold, not even escaped."""

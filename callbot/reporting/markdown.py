@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from callbot.evals.report import Report, ScenarioReport
+from callbot.files import write_whole
 from callbot.reporting import view
 from callbot.reporting.bidi import Direction, direction, pieces, printable
-from callbot.reporting.files import write_whole
 from callbot.reporting.view import TurnView
 
 LIMIT = 60_000
