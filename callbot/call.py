@@ -87,6 +87,8 @@ class Turn:
     fell_back: bool = False
     spoke: bool = False
     """Its reply, or the refused one that it follows, has produced words."""
+    detail: str = ""
+    """What explains the occasion to whoever answers."""
     refused: int = 0
     """With END_REFUSED: the turn whose request to end was refused."""
     held: ReplyDone | None = None
@@ -350,16 +352,17 @@ class Call:
     def _ask(self, occasion: Occasion, now: float, detail: str = "") -> None:
         previous = self.turn
         self._stop_asking()
-        self.turn = Turn(previous.number + 1, occasion, True, now, now + self.rules.reply_deadline)
+        deadline = now + self.rules.reply_deadline
+        self.turn = Turn(previous.number + 1, occasion, True, now, deadline, detail=detail)
         if occasion is Occasion.END_REFUSED:  # one turn to the caller: same budget, words follow on
             self.turn.started, self.turn.deadline = previous.started, previous.deadline
             self.turn.spoke, self.turn.fell_back = previous.spoke, previous.fell_back
             self.turn.refused = previous.number
         else:
             self.filled = (self.filled[1], False)
-        self._send_question(now, detail)
+        self._send_question(now)
 
-    def _send_question(self, now: float, detail: str = "") -> None:
+    def _send_question(self, now: float) -> None:
         turn = self.turn
         if turn.occasion is Occasion.END_REFUSED:
             pending = [u for u in (*self.playback.queue, *self.unsaid) if u.turn == turn.refused]
@@ -372,7 +375,7 @@ class Call:
             dict(self.lead),
             tuple(name for name in self.rules.required if name not in self.lead),
             turn.occasion,
-            detail,
+            turn.detail,
             turn.deadline - now,
             turn.fell_back,
         )
