@@ -146,9 +146,11 @@ def _problem(
 ) -> Problem:
     """Say where a bad value came from: the highest source that has the key is the one that was used."""
     key = str(fault["loc"][0])
-    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if message.startswith("Input should be "):
+        message = "must be " + message.removeprefix("Input should be ")
     if fault["type"] != "extra_forbidden":
-        message = f"must be {message}; found {fault['input']!r}"
+        message = f"{message[0].lower()}{message[1:]}; found {fault['input']!r}"
     if key in given:
         return Problem(Path(f"--{key.replace('_', '-')}"), None, "", message)
     variable = next((name for name in os.environ if name.upper() == PREFIX + key.upper()), None)

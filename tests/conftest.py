@@ -5,8 +5,17 @@ import os
 import pytest
 from openai_server import openai_server
 from openai_talk import openai_model
+from postgres import empty_url, postgres_server, postgres_url, store, store_url
 
-__all__ = ["openai_model", "openai_server"]
+__all__ = [
+    "empty_url",
+    "openai_model",
+    "openai_server",
+    "postgres_server",
+    "postgres_url",
+    "store",
+    "store_url",
+]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

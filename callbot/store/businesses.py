@@ -7,6 +7,7 @@ newest, and once more the one before it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import difflib
 from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ class Businesses:
         with self._database.write() as session:
             stored = {
                 business_id: _store(session, business_id, text, comment)
-                for business_id, text in texts.items()
+                for business_id, text in sorted(texts.items())  # one order, so that nobody deadlocks
             }
             active = _active(session, texts)
             chosen = {
@@ -243,11 +244,12 @@ def _lock(session: Session, business_id: str) -> None:
 
 def _store(session: Session, business_id: str, text: str, comment: str) -> tuple[int, bool]:
     """The text's version number, and whether it is new."""
-    _lock(session, business_id)
     fingerprint = sha256_of(text)
     if session.get(BusinessRow, business_id) is None:
-        session.add(BusinessRow(id=business_id, active_version=None, created_at=_now()))
-        session.flush()
+        fresh = {"id": business_id, "active_version": None, "created_at": _now()}
+        with contextlib.suppress(IntegrityError), session.begin_nested():  # another process may be first
+            session.execute(insert(BusinessRow).values(fresh))
+    _lock(session, business_id)
     known = session.execute(
         select(VersionRow.version).where(
             VersionRow.business_id == business_id, VersionRow.sha256 == fingerprint

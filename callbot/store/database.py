@@ -11,7 +11,7 @@ from typing import Self
 from callbot.store import migrate
 from callbot.store.businesses import Businesses
 from callbot.store.calls import Calls
-from callbot.store.engine import Database, StoreError, connect, set_wal
+from callbot.store.engine import BUSY_SECONDS, Database, StoreError, connect, set_wal
 from callbot.store.leads import Leads
 from callbot.store.tables import REVISION
 
@@ -45,13 +45,14 @@ class Store:
         self.close()
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
+def open_store(url: str, *, create: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
     """Open the store at a SQLAlchemy URL.
 
     SQLite migrates itself, and is made if it is missing unless ``create`` is false; PostgreSQL waits
-    for ``callbot db upgrade``. Raises StoreError for whatever keeps it from being used.
+    for ``callbot db upgrade``. ``busy_seconds``: how long to wait for another writer of an SQLite
+    file. Raises StoreError for whatever keeps it from being used.
     """
-    database = connect(url, create=create)
+    database = connect(url, create=create, busy_seconds=busy_seconds)
     try:
         if database.is_sqlite:
             _prepare_sqlite(database)

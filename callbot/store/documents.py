@@ -16,6 +16,7 @@ from callbot.business import Business
 from callbot.yamlfile import Document
 
 _BARE = re.compile(r"0|-?[1-9]\d*|-?(0|[1-9]\d*)\.\d+|true|false")
+_OTHER_BREAKS = "\x85\u2028\u2029"  # line breaks to YAML, which would read them back as spaces
 _ONE_LINE = 1_000_000  # never fold: a diff of versions compares whole sentences
 
 
@@ -30,6 +31,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if any(char in text for char in _OTHER_BREAKS):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
     if "\n" in text:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
     if _BARE.fullmatch(text):  # numbers and truths read the same bare, to us and to everybody else

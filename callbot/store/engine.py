@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from callbot.errors import CallbotError
 
 BUSY_SECONDS = 5
-"""How long a writer waits for another, and a connection for its server."""
+"""How long a writer waits for another one of the same file, and a connection for its server."""
 
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -73,14 +73,15 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
 
-def connect(url: str, *, create: bool) -> Database:
+def connect(url: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Database:
     """Open the database at a SQLAlchemy URL; ``create``: an SQLite file that is missing is made.
 
+    ``busy_seconds``: how long a writer waits for another one's lock on an SQLite file.
     Raises StoreError for what is no URL, has no driver, or cannot be opened.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
-        return _connect_sqlite(parsed, create=create)
+        return _connect_sqlite(parsed, create=create, busy_seconds=busy_seconds)
     try:
         engine = create_engine(
             parsed,
@@ -122,7 +123,7 @@ def _as_file(url: str) -> str:
     return "" if "://" in url else f"; for a file: sqlite:///{url}"
 
 
-def _connect_sqlite(url: URL, *, create: bool) -> Database:
+def _connect_sqlite(url: URL, *, create: bool, busy_seconds: float) -> Database:
     if url.host:
         raise StoreError(f"a SQLite URL has three slashes before the path: sqlite:///{url.host}")
     if not url.database or url.database == ":memory:" or url.query:
@@ -139,7 +140,7 @@ def _connect_sqlite(url: URL, *, create: bool) -> Database:
     engine = create_engine(
         url.set(database=str(path.absolute())),
         json_serializer=json_text,
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": busy_seconds},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -183,8 +184,8 @@ def explained(name: str) -> Iterator[None]:
 
 
 _SQLITE = {
-    "SQLITE_BUSY": f"another process has kept it locked for over {BUSY_SECONDS} seconds",
-    "SQLITE_LOCKED": f"another process has kept it locked for over {BUSY_SECONDS} seconds",
+    "SQLITE_BUSY": "another process keeps it locked",
+    "SQLITE_LOCKED": "another process keeps it locked",
     "SQLITE_NOTADB": "is not an SQLite database",
     "SQLITE_CORRUPT": "is damaged; restore it from a backup, or save what is left with sqlite3's .recover",
     "SQLITE_CANTOPEN": "cannot be opened; check that the file and its folder may be read and written",
