@@ -36,7 +36,7 @@ class Scene:
     greeting_playing: bool = False
     """The carrier or the call is playing the greeting."""
     bot_started: float | None = None
-    """When the bot began to speak after the caller's last action; None while it has not."""
+    """When the bot began to speak after the caller's last action, fillers aside; None while it has not."""
     phase_since: float = 0.0
     """When the call's phase last changed."""
 
@@ -58,6 +58,10 @@ class SimulatedCaller(Protocol):
 
     def wakes(self) -> float:
         """When what the caller is doing now is over."""
+        ...
+
+    def call_ended(self, scene: Scene, record: Record) -> None:
+        """The call is over, whatever the caller still had in mind."""
         ...
 
 
@@ -91,6 +95,7 @@ class VirtualDriver:
             if call.phase is not phase:
                 scene.phase_since = scene.now
                 scene.greeting_playing = call.phase is Phase.GREETING
+        caller.call_ended(scene, self._record)
 
     async def _step(self) -> None:
         scene = self._scene
@@ -125,11 +130,15 @@ class VirtualDriver:
         elif kind in _ANSWERS and event.turn in self._cancelled:  # type: ignore[union-attr]
             return
         self._record.event(now, event)
+        failure: ev.Note | None = None
         for command in self._call.receive(event, now):
             self._record.command(now, command)
-            await self._obey(command)
-        if kind is ev.ReplyFailed:
-            raise ProviderFailed(event.error)  # type: ignore[union-attr]
+            if type(command) is ev.Note:
+                failure = command if command.type == "reply_failed" else failure
+            else:
+                await self._obey(command)
+        if failure is not None:  # reported by the provider, or the turn's deadline passed first
+            raise ProviderFailed(str(failure.data["error"]))
 
     async def _obey(self, command: ev.Command) -> None:
         now = self._scene.now
@@ -148,7 +157,7 @@ class VirtualDriver:
         self._audio_ends = starts + speech_seconds(command.text)
         self._on_air[command.mark] = self._audio_ends
         self._later(self._audio_ends, ev.Played(command.mark))
-        if self._scene.bot_started is None:
+        if self._scene.bot_started is None and command.speech is not ev.SpeechKind.FILLER:
             self._scene.bot_started = starts
 
     def _clear(self) -> None:

@@ -48,7 +48,8 @@ class ScriptedCaller:
             free = scene.call.quiet_since + ANSWER_PAUSE if scene.call.is_quiet else into_reply
             return max(scene.now, self._busy_until, min(into_reply, free))
         if scene.call.is_quiet:
-            return max(scene.now, self._busy_until, scene.call.quiet_since + ANSWER_PAUSE)
+            pause = 0.0 if turn.silence is not None else ANSWER_PAUSE  # silence is not answered with
+            return max(scene.now, self._busy_until, scene.call.quiet_since + pause)
         return None
 
     def act(self, scene: Scene, record: Record) -> list[tuple[float, ev.Event]]:
@@ -56,8 +57,7 @@ class ScriptedCaller:
         turn = self._turns[self._next]
         self._next += 1
         if turn.during is not None and not self._cue_is_there(turn.during, scene):
-            self.off_script = True
-            record.note(scene.now, "off_script", n=self._next, cue=turn.during)
+            self._give_up(turn.during, scene, record)
             return []
         record.note(scene.now, "caller_turn", n=self._next, text=str(turn))
         happens = list(_events(turn))
@@ -68,6 +68,17 @@ class ScriptedCaller:
         """Everything was said (or never will be) and the bot has finished."""
         finished = self._upcoming() is None and scene.now >= self._busy_until
         return self.off_script or (finished and scene.call.is_quiet)
+
+    def call_ended(self, scene: Scene, record: Record) -> None:
+        """The call is over; a turn that still waits for its cue will never get it."""
+        turn = self._upcoming()
+        if turn is not None and turn.during is not None and not self.off_script:
+            self._next += 1
+            self._give_up(turn.during, scene, record)
+
+    def _give_up(self, cue: str, scene: Scene, record: Record) -> None:
+        self.off_script = True
+        record.note(scene.now, "off_script", n=self._next, cue=cue)
 
     def wakes(self) -> float:
         """When what the caller is doing now is over."""

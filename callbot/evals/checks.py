@@ -67,8 +67,13 @@ def never_says(scenario: Scenario, outcome: Outcome, record: Record) -> Check | 
     """No utterance of the bot holds a forbidden text (``~``: matches a regular expression)."""
     if not scenario.expect.never_says:
         return None
-    said = [text for turn in outcome.turns for text in turn.bot]
-    broken = [f'said "{text}"' for text in said for bad in scenario.expect.never_says if _found_in(text, bad)]
+    broken: list[str] = []
+    for turn in outcome.turns:
+        for bad in scenario.expect.never_says:  # in one utterance, or where two meet
+            said = [text for text in turn.bot if _found_in(text, bad)]
+            if not said and _found_in(" ".join(turn.bot), bad):
+                said = [" ".join(turn.bot)]
+            broken.extend(f'said "{text}" in turn {turn.n}' for text in said)
     return Check(name="never_says", passed=not broken, detail="; ".join(broken))
 
 
@@ -82,20 +87,27 @@ def greeting_once(scenario: Scenario, outcome: Outcome, record: Record) -> Check
 
 
 def farewell_heard(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
-    """Everything on the air was played before the call hung up."""
+    """Nothing was on the air when the call hung up, and its last utterance had not been cut."""
     hang_up = next(record.of(ev.HangUp), None)
     if hang_up is None:
         return None
     on_air: set[int] = set()
-    for _, what in record.of(ev.Speak, ev.Played, ev.ClearAudio, ev.VoiceFailed):
+    last_was_cut = False
+    for _, what in record.of(ev.Speak, ev.Played, ev.ClearAudio, ev.VoiceFailed, ev.Note):
         if isinstance(what, ev.Speak):
             on_air.add(what.mark)
+            last_was_cut = False
         elif isinstance(what, ev.ClearAudio):
+            last_was_cut = last_was_cut or bool(on_air)
             on_air.clear()
-        else:
-            on_air = {mark for mark in on_air if mark > what.mark}
-    detail = "hung up before its last words were heard" if on_air else ""
-    return Check(name="farewell_heard", passed=not on_air, detail=detail)
+        elif isinstance(what, ev.VoiceFailed):
+            on_air.discard(what.mark)
+        elif isinstance(what, ev.Played) or what.type == "mark_lost":  # its time has passed: heard
+            heard = what.mark if isinstance(what, ev.Played) else what.data["mark"]
+            on_air = {mark for mark in on_air if mark > heard}
+    cut_short = bool(on_air) or last_was_cut
+    detail = "hung up before its last words were heard" if cut_short else ""
+    return Check(name="farewell_heard", passed=not cut_short, detail=detail)
 
 
 CHECKS: tuple[CheckFunction, ...] = (

@@ -59,18 +59,25 @@ class Outcome:
 
 
 class _Reader:
-    """Walks a Record once. A reply belongs to the caller turn that was current when it was asked for."""
+    """Walks a Record once. A reply belongs to the caller turn that was current when it was asked for.
+
+    A reply that is complete while the caller speaks is held by the engine: words outdate it and its
+    control (design, rule 6), noise does not. ``held`` mirrors that.
+    """
 
     def __init__(self) -> None:
         self.outcome = Outcome([TurnOutcome(0)])
         self.turn_of: dict[int, int] = {}
         self.cancelled: set[int] = set()
+        self.speaking = self.pressing = False
+        self.held: ev.ReplyDone | None = None
 
     def read(self, record: Record) -> Outcome:
         for entry in record.entries:
             handler = self._HANDLERS.get(type(entry.what))
             if handler is not None:
                 handler(self, entry.what)
+        self._decide()
         return self.outcome
 
     @property
@@ -89,6 +96,11 @@ class _Reader:
             outcome.requests[-1] = EndRequest(last.turn, last.reason, data["why"])
         elif note.type == "silence_over":
             outcome.requests.append(EndRequest(self.current.n, NO_RESPONSE))
+        elif note.type == "speech_without_words":
+            self.speaking = False
+            self._decide()
+        elif note.type == "reply_failed":
+            outcome.provider_error = data["error"]
         elif note.type == "off_script":
             outcome.off_script = f"turn {data['n']} waited for the {data['cue']}, which never came"
         elif note.type == "model_answered":
@@ -97,7 +109,9 @@ class _Reader:
             outcome.output_tokens += data["output_tokens"]
 
     def _asked(self, question: ev.AskModel) -> None:
-        self.turn_of[question.turn] = self.current.n
+        self.pressing = False
+        again = question.occasion is ev.Occasion.END_REFUSED  # noise may have begun another turn meanwhile
+        self.turn_of[question.turn] = self.turn_of[question.turn - 1] if again else self.current.n
 
     def _cancelled(self, command: ev.CancelModel) -> None:
         self.cancelled.add(command.turn)
@@ -105,13 +119,33 @@ class _Reader:
     def _reply(self, reply: ev.ReplyDone) -> None:
         if reply.turn in self.cancelled or reply.turn not in self.turn_of:
             return
+        if self.pressing:
+            return  # keys are words
+        self.held = reply
+        if not self.speaking:
+            self._decide()
+
+    def _decide(self) -> None:
+        reply, self.held = self.held, None
+        if reply is None:
+            return
         turn = self.outcome.turns[self.turn_of[reply.turn]]
         turn.controls.append(reply.control)
         if reply.control.should_end_call:
             self.outcome.requests.append(EndRequest(turn.n, reply.control.end_reason))
 
-    def _failed(self, failure: ev.ReplyFailed) -> None:
-        self.outcome.provider_error = failure.error
+    def _speech_started(self, event: ev.SpeechStarted) -> None:
+        self.speaking = True
+
+    def _user_spoke(self, event: ev.UserSpoke) -> None:
+        self.speaking = False
+        if event.text.strip():
+            self.held = None
+        self._decide()
+
+    def _key(self, event: ev.KeyPressed) -> None:
+        self.pressing = True
+        self.held = None
 
     def _spoke(self, speak: ev.Speak) -> None:
         self.current.bot.append(speak.text)
@@ -122,8 +156,9 @@ class _Reader:
     def _hung_up(self, command: ev.HangUp) -> None:
         outcome = self.outcome
         outcome.ended_by, outcome.end_reason = command.by.value, command.reason
-        decided = [request.turn for request in outcome.requests if request.refused is None]
-        outcome.ended_turn = decided[-1] if decided else self.current.n
+        wanted = [request.turn for request in outcome.requests if request.refused is None]
+        by_request = command.by in (ev.EndedBy.MODEL, ev.EndedBy.SILENCE) and wanted
+        outcome.ended_turn = wanted[-1] if by_request else self.current.n
 
     def _caller_left(self, event: ev.CallerHungUp) -> None:
         self.outcome.ended_by, self.outcome.ended_turn = "caller", self.current.n
@@ -133,7 +168,9 @@ class _Reader:
         ev.AskModel: _asked,
         ev.CancelModel: _cancelled,
         ev.ReplyDone: _reply,
-        ev.ReplyFailed: _failed,
+        ev.SpeechStarted: _speech_started,
+        ev.UserSpoke: _user_spoke,
+        ev.KeyPressed: _key,
         ev.Speak: _spoke,
         ev.SaveLead: _lead,
         ev.HangUp: _hung_up,

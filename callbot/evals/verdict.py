@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from callbot.evals.outcome import EndRequest, Outcome
 from callbot.evals.report import Verdict
-from callbot.evals.scenario import EndExpect, Expect
+from callbot.evals.scenario import Expect
 
 
 def verdict_of(outcome: Outcome, expect: Expect) -> tuple[Verdict, str]:
     """The verdict on what the model wanted, and one sentence that explains it.
 
-    A caller who hears goodbye leaves even if the guard refuses, so the first request counts.
+    A caller who hears goodbye leaves even if the guard refuses, so the first request counts: a wrong
+    one stays wrong, whatever the provider or the script does afterwards.
     """
+    request = outcome.first_request
+    verdict, why = _judged(request, expect)
+    if request is not None and verdict != "on_time":
+        return verdict, why
     if outcome.provider_error is not None:
         return "infra", f"the provider failed: {outcome.provider_error}"
-    request = outcome.first_request
-    if request is None and outcome.off_script is not None:
-        return "off_script", outcome.off_script
-    verdict, why = _judged(request, expect)
-    if verdict in ("on_time", "open") and outcome.off_script is not None:
+    if outcome.off_script is not None:
         return "off_script", outcome.off_script
     if verdict == "on_time" and request is not None and request.refused is not None:
         return "refused", f"asked to end in turn {request.turn}, but the guard refused: {request.refused}"
@@ -36,7 +37,7 @@ def call_verdict_of(outcome: Outcome, expect: Expect) -> Verdict:
 
 
 def _judged(request: EndRequest | None, expect: Expect) -> tuple[Verdict, str]:
-    if not isinstance(expect.end, EndExpect):
+    if expect.end is None:
         if request is None:
             return "open", ""
         return "premature", f"asked to end ({request.reason}) in turn {request.turn}; it should stay open"
