@@ -143,7 +143,7 @@ def _model(evaluation: Evaluation) -> Model:
 def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
     selection = evaluation.selection
     for threshold in evaluation.thresholds:
-        refuse_unreachable(threshold, scenarios=len(selection.scenarios), repeat=evaluation.repeat)
+        refuse_unreachable(threshold, selection.scenarios, repeat=evaluation.repeat)
     planned = planned_requests(selection.scenarios, selection.businesses, evaluation.repeat)
     limit = evaluation.max_requests
     if limit is not None and planned > limit:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from callbot.errors import CallbotError
 from callbot.evals.report import Gate, GateRule, ScenarioReport, Summary
-from callbot.evals.scenario import CRITICAL
-from callbot.evals.statistics import wilson
+from callbot.evals.scenario import CRITICAL, Scenario
+from callbot.evals.statistics import Z95, wilson
 
 INFRA_LIMIT = 0.10
 """More than this share of infra runs: the run says nothing (exit code 3)."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
 _THRESHOLD = re.compile(r"^\s*([a-z0-9_.^]+)\s*(>=|<=)\s*(\d*\.?\d+)(%?)\s*$")
+
+LOWER_IS_BETTER = ("premature_rate", "premature_rate.high")
 
 METRICS: dict[str, Callable[[Summary], float | None]] = {
     "precision": lambda s: s.precision,
@@ -55,26 +57,42 @@ def parse_threshold(text: str) -> Threshold:
         raise CallbotError(f'--fail-under: unknown metric "{metric}"; known: {", ".join(METRICS)}, pass^K')
     bound = float(number) / (100 if percent else 1)
     if not 0 <= bound <= 1:
+        raise CallbotError(f"--fail-under {text}: every metric is a rate; write 0.9 or 90%, not {bound:g}")
+    better = "<=" if metric in LOWER_IS_BETTER else ">="
+    if comparison != better:
+        less = "lower" if better == "<=" else "higher"
         raise CallbotError(
-            f"--fail-under {text}: every metric is a rate from 0 to 1, so {bound:g} is never reached"
+            f"--fail-under {text} would pass what it should stop, for {metric} is better the {less} it is; "
+            f"write {metric}{better}{number}{percent}"
         )
     return Threshold(metric, comparison, bound)
 
 
-def refuse_unreachable(threshold: Threshold, *, scenarios: int, repeat: int) -> None:
+def refuse_unreachable(threshold: Threshold, scenarios: Sequence[Scenario], *, repeat: int) -> None:
     """Raise CallbotError if no run of this size could reach the threshold, with the size that could."""
-    if threshold.metric.startswith("pass^"):
-        wanted = int(threshold.metric[5:])
-        if wanted > repeat:
-            raise CallbotError(f"{threshold} needs --repeat {wanted} or more; it is {repeat}")
-    if threshold.metric == "premature_rate.high" and threshold.comparison == "<=":
-        if wilson(0.0, scenarios)[1] > threshold.bound:
-            enough = next((n for n in range(1, 100_000) if wilson(0.0, n)[1] <= threshold.bound), None)
-            least = f"at least {enough} scenarios" if enough else "more scenarios than is sensible"
-            raise CallbotError(
-                f"{threshold} cannot be reached with {scenarios} scenarios even if none is premature; "
-                f"it needs {least}"
-            )
+    metric, bound, count = threshold.metric, threshold.bound, len(scenarios)
+    if metric.startswith("pass^") and int(metric[5:]) > repeat:
+        raise CallbotError(f"{threshold} needs --repeat {metric[5:]} or more; it is {repeat}")
+    if metric.removeprefix("call.") in _OF_ENDS and not any(s.expect.end for s in scenarios):
+        raise CallbotError(f"{threshold} needs at least 1 scenario that expects an end; none is selected")
+    if metric == "lead_accuracy" and not any(s.expect.lead for s in scenarios):
+        raise CallbotError(f"{threshold} needs at least 1 scenario that expects a lead; none is selected")
+    if metric == "premature_rate.high" and wilson(0.0, count)[1] > bound:
+        enough = f"at least {_scenarios_for(bound)} scenarios" if bound else "infinitely many"
+        raise CallbotError(
+            f"{threshold} cannot be reached with {count} scenarios even if none is premature; it needs {enough}"
+        )
+
+
+def _scenarios_for(bound: float) -> int:
+    """How many scenarios it takes until the upper end of the interval around no premature one is ``bound``."""
+    count = max(1, int(Z95 * Z95 * (1 - bound) / bound) - 1)  # wilson's upper end at 0 is z^2 / (n + z^2)
+    while wilson(0.0, count)[1] > bound:
+        count += 1
+    return count
+
+
+_OF_ENDS = ("precision", "recall", "f1")
 
 
 def judge(summary: Summary, scenarios: Sequence[ScenarioReport], thresholds: Sequence[Threshold]) -> Gate:

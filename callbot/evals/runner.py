@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from callbot import events as ev
 from callbot.business import Business, rules_of
 from callbot.call import Call
 from callbot.driver import Dialogue
@@ -20,10 +19,9 @@ from callbot.evals.outcome import TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import CallerTurn, Scenario
 from callbot.evals.verdict import call_verdict_of, verdict_of
-from callbot.models.base import Model
+from callbot.models.base import Delta, Finished, Model, Request
 from callbot.record import Record, header
 from callbot.replay import ProviderFailed, VirtualDriver
-from callbot.respond import Answer
 from callbot.rules import Rules
 
 
@@ -43,6 +41,23 @@ class Budget:
         if self.limit is not None and self.used >= self.limit:
             raise RequestsExhausted(f"--max-requests {self.limit} was reached; what ran is kept")
         self.used += 1
+
+
+class Counted:
+    """A model whose every request is counted, second ones for answers that could not be used too."""
+
+    def __init__(self, model: Model, budget: Budget) -> None:
+        self._model, self._budget = model, budget
+        self.name, self.latency, self.uses_prompt = model.name, model.latency, model.uses_prompt
+
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
+        """Ask. Raises RequestsExhausted, and what the model raises."""
+        self._budget.spend()
+        return self._model.stream(request)
+
+    async def close(self) -> None:
+        """Close the model itself."""
+        await self._model.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,7 @@ class Runner:
         on_finished: Callable[[Scenario, RunReport], None],
         reply_deadline: float = 10.0,
     ) -> None:
-        self._model, self._folder, self._budget = model, folder, budget
+        self._model, self._folder = Counted(model, budget), folder
         self._on_finished = on_finished
         self._reply_deadline = reply_deadline
         self._rules: dict[str, Rules] = {}
@@ -137,7 +152,7 @@ class Runner:
         dialogue = Dialogue(
             business, self._model, None, scenario.caller_number, wall_clock=lambda: scenario.now
         )
-        driver = VirtualDriver(Call(rules), caller, self._asking(dialogue), record)
+        driver = VirtualDriver(Call(rules), caller, dialogue.ask, record)
         try:
             await driver.run()
         except ProviderFailed:
@@ -145,13 +160,6 @@ class Runner:
         finally:
             record.write(self._folder / path)
         return _report(attempt, record, path)
-
-    def _asking(self, dialogue: Dialogue) -> Callable[[ev.AskModel], AsyncIterator[tuple[float, Answer]]]:
-        def ask(question: ev.AskModel) -> AsyncIterator[tuple[float, Answer]]:
-            self._budget.spend()
-            return dialogue.ask(question)
-
-        return ask
 
     def _header(self, attempt: Attempt, rules: Rules) -> dict[str, object]:
         scenario = attempt.scenario

@@ -17,7 +17,7 @@ from callbot.evals.report import (
     Tokens,
     Verdict,
 )
-from callbot.evals.scenario import BEYOND_OFFLINE, EndExpect, Scenario
+from callbot.evals.scenario import BEYOND_OFFLINE, Scenario
 from callbot.evals.statistics import f1, pass_hat_k, percentile, wilson
 
 
@@ -28,7 +28,7 @@ def scenario_report(
     counted = [run for run in runs if run.verdict != "infra"]
     passed = 2 * sum(run.passed for run in counted) > len(counted) if counted else None
     end = scenario.expect.end
-    window = (end.turns[0], end.turns[1]) if isinstance(end, EndExpect) else None
+    window = (end.turns[0], end.turns[1]) if end else None
     return ScenarioReport(
         name=scenario.name,
         description=scenario.description,
@@ -36,7 +36,7 @@ def scenario_report(
         business=scenario.business,
         language=language,
         tags=list(scenario.tags),
-        end=EndWindow(turns=window, reason=end.reason if isinstance(end, EndExpect) else []),
+        end=EndWindow(turns=window, reason=end.reason if end else []),
         passed=passed,
         excused=passed is False and offline and BEYOND_OFFLINE in scenario.tags,
         runs=sorted(runs, key=lambda run: run.attempt),
@@ -101,13 +101,10 @@ def _premature_rate(scenarios: Sequence[ScenarioReport]) -> Interval:
 
 
 def _pass_hat_k(scenarios: Sequence[ScenarioReport]) -> dict[str, float]:
-    """Mean over scenarios of pass^k, for every k that each scenario has enough attempts for."""
+    """Mean of pass^k over the scenarios with at least k attempts that the provider answered."""
     tries = [[run.passed for run in s.runs if run.verdict != "infra"] for s in scenarios]
-    tries = [passes for passes in tries if passes]
-    if not tries:
-        return {}
-    most = min(len(passes) for passes in tries)
-    return {
-        str(k): sum(pass_hat_k(sum(passes), len(passes), k) for passes in tries) / len(tries)
-        for k in range(1, most + 1)
-    }
+    found: dict[str, float] = {}
+    for k in range(1, max((len(passes) for passes in tries), default=0) + 1):
+        enough = [pass_hat_k(sum(passes), len(passes), k) for passes in tries if len(passes) >= k]
+        found[str(k)] = sum(enough) / len(enough)
+    return found
