@@ -85,6 +85,8 @@ class Turn:
     started: float = 0.0
     deadline: float = 0.0
     fell_back: bool = False
+    budget_left: float = 0.0
+    """What the complete reply left of the time until ``deadline``: noise over it costs no budget."""
     spoke: bool = False
     """Its reply, or the refused one that it follows, has produced words."""
     detail: str = ""
@@ -355,7 +357,7 @@ class Call:
         deadline = now + self.rules.reply_deadline
         self.turn = Turn(previous.number + 1, occasion, True, now, deadline, detail=detail)
         if occasion is Occasion.END_REFUSED:  # one turn to the caller: same budget, words follow on
-            self.turn.started, self.turn.deadline = previous.started, previous.deadline
+            self.turn.started, self.turn.deadline = previous.started, now + previous.budget_left
             self.turn.spoke, self.turn.fell_back = previous.spoke, previous.fell_back
             self.turn.refused = previous.number
         else:
@@ -398,6 +400,8 @@ class Call:
         if not self._is_current(event.turn):
             return
         self.turn.asking = False
+        self.turn.budget_left = max(0.0, self.turn.deadline - now)
+        self.quiet_since = now
         self.failures = 0
         self.control = event.control
         self.history.reply_done(event)
@@ -418,7 +422,6 @@ class Call:
     def _decide(self, reply: ReplyDone, now: float) -> None:
         """Act on a complete reply's control, now that nobody speaks over it."""
         self.turn.held = None
-        self.quiet_since = now
         if not reply.control.should_end_call:
             if not self._close_if_silence_is_over(now):
                 self._fill_empty_reply()

@@ -17,3 +17,32 @@ def test_fallback_is_told_why_it_is_asked():
     assert phone.question.fallback
     assert phone.question.occasion is Occasion.SILENCE
     assert phone.question.detail == asked.detail != ""
+
+
+def test_noise_does_not_use_up_the_budget_for_asking_again():
+    """A cough of ten seconds while a refused request waits leaves the second question its time."""
+    phone = Phone(required=("name",)).starts()
+    phone.says("bye")
+    phone.feed(ev.SpeechStarted())
+    phone.replies("Goodbye.", end="lead_complete")
+    for _ in range(6):
+        phone.passes(2.0)
+        phone.feed(ev.SpeechContinues())
+    phone.feed(ev.UserSpoke(""))
+    assert phone.question.occasion is Occasion.END_REFUSED
+    assert phone.question.seconds_left == 10.0
+    phone.replies("What is your name?")
+    assert phone.spoken[-2:] == ["Goodbye.", "What is your name?"]
+
+
+def test_noise_over_the_end_of_a_reply_does_not_restart_the_silence_clock():
+    """What the caller heard to its end was over then, whatever was coughed while its control arrived."""
+    phone = Phone().starts()
+    phone.says("hello")
+    phone.feed(ev.SentenceReady(phone.question.turn, "Hello!"))
+    phone.hears()
+    over = phone.now
+    phone.feed(ev.SpeechStarted(), ev.ReplyDone(phone.question.turn))
+    phone.passes(2.0)
+    phone.feed(ev.UserSpoke(""))
+    assert phone.call.deadline == over + 8.0
