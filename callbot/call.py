@@ -199,6 +199,7 @@ class Call:
         return (
             self.phase is Phase.TALKING
             and not self.playback
+            and not self.unsaid
             and not self.turn.asking
             and self.turn.held is None
             and self._floor_is_free
@@ -556,6 +557,7 @@ class Call:
             and not self.turn.spoke
             and not any(self.filled)
             and not self.playback
+            and not self.unsaid
             and self._floor_is_free
         )
 

@@ -46,3 +46,29 @@ def test_noise_over_the_end_of_a_reply_does_not_restart_the_silence_clock():
     phone.passes(2.0)
     phone.feed(ev.UserSpoke(""))
     assert phone.call.deadline == over + 8.0
+
+
+def test_sentence_that_waits_for_a_long_noise_is_said_before_anybody_is_timed_out():
+    """A noise longer than the silence interval, cut off by its limit, brings no warning: the bot was speaking."""
+    phone = Phone(silence_warnings=0).starts()
+    phone.says("hello")
+    phone.replies("How can I help?")
+    phone.feed(ev.SpeechStarted())
+    for _ in range(5):
+        phone.passes(1.9)
+        phone.feed(ev.SpeechContinues())
+    phone.passes(3.0)
+    assert phone.spoken[-1] == "How can I help?"
+    assert phone.call.ending is None
+
+
+def test_filler_waits_behind_a_sentence_that_is_still_owed():
+    """After a crash the cut resume sentence is said again before any filler."""
+    before = Phone().starts()
+    before.says("hello")
+    phone = Phone()
+    phone.call = type(before.call).restore(before.call.rules, before.call.snapshot(before.now), 0.0)
+    phone.feed(ev.CallResumed(), ev.SpeechStarted())
+    phone.passes(4.0)
+    resume = before.call.rules.resume
+    assert phone.spoken[:2] == [resume, resume]
