@@ -6,6 +6,7 @@ from callbot.events import LeadStatus
 from callbot.models.offline.answers import answer
 from callbot.models.offline.decision import (
     CLOSING,
+    ABUSE_AFTER_WARNING,
     LEAVING,
     MOST_ABUSE,
     PATIENCE,
@@ -25,7 +26,8 @@ def ending(state: State, turn: Reading) -> Decision | None:
     acts = turn.acts
     if "injection" in acts:
         return None
-    gave = bool(state.new) or turn.question
+    leaves = bool(acts & {"not_interested", "decline_firm"} and acts & {"bye", "thanks", "good_day"})
+    gave = bool(state.new) or (turn.question and not leaves)
     if "wrong_number" in acts and not gave:
         if "phone" in {state.prepared.fields[n].kind for n in state.lead} or state.partial:
             return None
@@ -40,7 +42,7 @@ def ending(state: State, turn: Reading) -> Decision | None:
         return declined("soft refusals in a row")
     if state.abuses >= MOST_ABUSE and not gave and state.missing and "abuse" in acts:
         return declined("abuse")
-    if acts & LEAVING or ("good_day" in acts and state.turns > 1 and not turn.content):
+    if acts & LEAVING or ("good_day" in acts and state.turns > 1):
         return _leaving(state, turn)
     if state.asked.kind == "callback" and state.stuck and not gave and acts & (CLOSING | REFUSING | {"ack"}):
         return declined("could not go on")
@@ -66,6 +68,9 @@ def _declared_reason(state: State, turn: Reading) -> Decision | None:
             wants = "person" in turn.acts
             firm = state.insisted or state.persons >= 2 or not reason.on_insistence
             if not (state.persons and firm and (wants or reason.needs)):
+                continue
+        elif "abuse" in reason.concepts:
+            if state.abuses < ABUSE_AFTER_WARNING or "abuse" not in turn.acts:
                 continue
         elif "wrong_number" in reason.concepts or not _given_cause(state, reason, turn):
             continue

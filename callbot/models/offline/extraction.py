@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from callbot.fields import phone_e164
 from callbot.models.offline.numbers import Run, digit_runs
 from callbot.models.offline.phrases import Found, lexicon, words
 from callbot.models.offline.prepared import Choice, FieldView, choice_stems, stop_words
-from callbot.models.offline.text import Utterance, is_hebrew, key_stems, stems
+from callbot.models.offline.text import Utterance, is_hebrew, key_stems, stems, utterance
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _NEGATIONS = frozenset(["לא", "ולא", "not", "isnt", "without", "בלי", "אין"])
@@ -34,7 +35,7 @@ def phone_from(digits: str, region: str, *, plus: bool = False) -> str | None:
     if digits.startswith("00"):
         return phone_e164("+" + digits[2:], region)
     phone = phone_e164(digits, region)
-    if phone is None and len(digits) > 10:
+    if phone is None and digits.startswith(_calling_code(region)) and len(digits) > 10:
         phone = phone_e164("+" + digits, region)
     return phone
 
@@ -42,11 +43,34 @@ def phone_from(digits: str, region: str, *, plus: bool = False) -> str | None:
 def find_phone(runs: Iterable[Run], said: Utterance, region: str) -> tuple[str, Run] | None:
     """The phone number that the caller means: the last one that is not negated."""
     found = None
-    for run in runs:
+    for run in _pieces(runs, said, region):
         phone = phone_of(run, region)
         if phone is not None and not negated(said, run.start):
             found = (phone, run)
     return found
+
+
+def _pieces(runs: Iterable[Run], said: Utterance, region: str) -> Iterable[Run]:
+    """The runs; one that holds a whole number after a full stop is cut there ("ends in 44. 052-...")."""
+    for run in runs:
+        cuts = [
+            i for i in range(run.start + 1, run.end) if "." in said.clean[said.ends[i - 1] : said.starts[i]]
+        ]
+        for cut in reversed(cuts):
+            tail = utterance(said.clean[said.starts[cut] : said.ends[run.end - 1]])
+            rest = next((Run(cut, run.end, part.readings, part.plus) for part in digit_runs(tail)), None)
+            if rest is not None and phone_of(rest, region):
+                yield rest
+                break
+        else:
+            yield run
+
+
+@lru_cache(maxsize=256)
+def _calling_code(region: str) -> str:
+    import phonenumbers
+
+    return str(phonenumbers.country_code_for_region(region))
 
 
 def negated(said: Utterance, index: int) -> bool:
@@ -85,7 +109,7 @@ def _negated_words(said: Utterance) -> frozenset[int]:
     for index, word in enumerate(said.words):
         if word in _NEGATIONS and index + 1 < len(said.words) and not said.breaks[index + 1]:
             dropped.update(range(index + 1, said.clause_end(index + 1)))
-    return frozenset(dropped) if len(dropped) < len(said.words) - 1 else frozenset()
+    return frozenset(dropped)
 
 
 def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]) -> tuple[int, int]:

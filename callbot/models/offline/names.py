@@ -35,7 +35,9 @@ def _doubtful() -> frozenset[str]:
 
 
 def _blocked(word: str) -> bool:
-    if word in words("stop", "name"):
+    if word in words("stop", "name") or (
+        len(word) > 4 and word[0] == "ה" and word[1:] in words("stop", "name")
+    ):
         return word not in _doubtful()
     return number_word(word) is not None or word.isdigit()
 
@@ -139,7 +141,8 @@ def _bare(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan
         while start < end and start in before and said.words[start] not in first_names() - {"שלום"}:
             start = min(before[start], end)
         span = _run(said, start, taken, end) if start < end else None
-        if span is not None and _plausible(said, span, end):
+        strange = len(taken) and said.words[start] not in first_names() if span else False
+        if span is not None and not strange and _plausible(said, span, end):
             return NameSpan(*span, announced=False)
         index = end
     return None

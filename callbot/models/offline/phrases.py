@@ -67,10 +67,10 @@ class Lexicon:
         words = said.words
         index, count = 0, len(words)
         while index < count:
-            end, tags = self._longest(words, index)
+            end, tags, solid = self._longest(said, index)
             if tags:
                 found.extend(Found(tag, index, end) for tag in tags)
-                index = end
+                index = solid
             else:
                 index += 1
         return found
@@ -79,25 +79,35 @@ class Lexicon:
         """The tags of all phrases found."""
         return frozenset(found.tag for found in self.find(said))
 
-    def _longest(self, words: tuple[str, ...], start: int) -> tuple[int, tuple[str, ...]]:
-        best_end, best = start, ()  # type: tuple[int, tuple[str, ...]]
-        stack: list[tuple[_Node, int]] = [
-            (node, start + 1) for form in self._forms(words[start]) if (node := self._root.next.get(form))
+    def _longest(self, said: Utterance, start: int) -> tuple[int, tuple[str, ...], int]:
+        """End and tags of the longest phrase at ``start``, and where its last real word ends.
+
+        What a last ``*`` swallows may begin another phrase; and no ``*`` reaches over a break.
+        """
+        words = said.words
+        best_end, best_solid = start, start
+        best: tuple[str, ...] = ()
+        stack: list[tuple[_Node, int, int]] = [
+            (node, start + 1, start + 1)
+            for form in self._forms(words[start])
+            if (node := self._root.next.get(form))
         ]
         while stack:
-            node, index = stack.pop()
+            node, index, solid = stack.pop()
             if node.tags and index > best_end:
-                best_end, best = index, node.tags
+                best_end, best, best_solid = index, node.tags, solid
             if index < len(words):
-                if (following := node.next.get(words[index])) is not None:
-                    stack.append((following, index + 1))
-                elif words[index][0] == "ו" and (following := node.next.get(words[index][1:])) is not None:
-                    stack.append((following, index + 1))
+                following = node.next.get(words[index])
+                if following is None and words[index][0] == "ו":
+                    following = node.next.get(words[index][1:])
+                if following is not None:
+                    stack.append((following, index + 1, index + 1))
             if node.wild is not None:
-                stack.extend(
-                    (node.wild, index + skip) for skip in range(_WILD + 1) if index + skip <= len(words)
-                )
-        return best_end, best
+                for skip in range(_WILD + 1):
+                    if index + skip > len(words) or (skip and said.breaks[index + skip - 1]):
+                        break
+                    stack.append((node.wild, index + skip, solid))
+        return best_end, best, best_solid
 
     def _forms(self, word: str) -> tuple[str, ...]:
         if len(word) < 3 or word[0] not in self._prefixes:

@@ -62,7 +62,7 @@ def _after_farewell(state: State) -> Decision:
     adds = turn.content and not turn.acts & (CLOSING | LEAVING | {"ack", "yes", "thanks"})
     if not goes_on and not adds:
         return ended
-    if "wait" in turn.acts and not (state.new or turn.question):
+    if "wait" in turn.acts and not (state.new or turn.question or turn.content):
         return Decision(note="came back").then("here")
     if not state.new and not turn.question and adds:
         note_down(state, turn)

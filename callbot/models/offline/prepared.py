@@ -143,7 +143,9 @@ def kind_of(lead_field: LeadField) -> str:
     for kind in _KINDS:
         entry = concepts[kind]
         if tokens & set(entry["names"]) or (label | tokens) & set(entry["labels"]):
-            if kind == "name" and (tokens & set(entry["not"]) or "של" in label):
+            if kind == "name" and (
+                tokens & set(entry["not"]) or ("של" in label and not tokens & set(entry["own"]))
+            ):
                 return "other_name" if tokens & {"name"} or "שם" in label else "text"
             return kind
     return "text"

@@ -94,7 +94,7 @@ def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
     if value is None:
         attached = is_hebrew(word) and word[0] in "בלמו" and number_word(word[1:])
         return "H" if attached and int(attached) <= 24 else ""
-    if int(value) > 59 or len(value) > 2:
+    if not 0 < int(value) <= 59 or len(value) > 2:
         return ""
     before = said.clean[said.ends[index - 1] : said.starts[index]] if index else ""
     after = said.clean[said.ends[index] : said.starts[index + 1]] if index + 1 < len(said.words) else ""

@@ -68,7 +68,7 @@ class Clause:
     content: bool
 
 
-_NEEDS_END = frozenset(["no", "done", "have_none", "decline_soft", "repeat", "ack"])
+_NEEDS_END = frozenset(["no", "done", "have_none", "decline_soft", "repeat", "ack", "bye", "right"])
 """Acts that are such only when nothing of the clause follows: "nothing" but not "nothing works"."""
 
 SPEECH_ACTS = frozenset(
@@ -163,8 +163,11 @@ def _whole(said: Utterance) -> frozenset[str]:
 # --- acts ---------------------------------------------------------------------------------------
 def _acts(said: Utterance) -> list[Found]:
     found = lexicon("acts").find(said)
+    found = [item for item in found if not _not_meant(said, item)]
     kept = [item for item in found if item.tag not in _NEEDS_END or _ends(said, item.end, found)]
     for bare in lexicon("bare").find(said):
+        if _not_meant(said, bare):
+            continue
         if any(item.start <= bare.start and item.end > bare.end for item in found):
             continue
         tag = bare.tag if _ends(said, bare.end, found) or _keeps(said, bare.end) else "other_negation"
@@ -173,8 +176,23 @@ def _acts(said: Utterance) -> list[Found]:
     return kept
 
 
+def _not_meant(said: Utterance, item: Found) -> bool:
+    """Whether an end is only spoken of: forbidden ("don't hang up") or reported ("I told them goodbye")."""
+    if item.tag not in _ENDS:
+        return False
+    before = said.words[max(item.start - 3, 0) : item.start]
+    return bool(before) and (
+        before[-1] in words("vague", "dont") or not words("vague", "told").isdisjoint(before)
+    )
+
+
+_ENDS = frozenset(["bye", "decline_firm", "decline_soft", "not_interested", "no", "done", "good_day"])
+
+
 def _ends(said: Utterance, end: int, found: list[Found]) -> bool:
     """Whether the thought ends there: end of the clause, or another act begins."""
+    while end < len(said.words) and not said.breaks[end] and said.words[end] in words("vague", "dear"):
+        end += 1
     if end >= len(said.words) or said.breaks[end]:
         return True
     for item in found:
