@@ -261,7 +261,7 @@ class Call:
             return
         self._open(self.started_at, now)
         self.phase = Phase.TALKING
-        self._speak(Utterance(self.rules.resume, SpeechKind.RESUME), now)
+        self.unsaid.append(Utterance(self.rules.resume, SpeechKind.RESUME))
         if not self.turn.spoke and self.history.entries:
             self._ask(Occasion.RESUMED, now)
 

@@ -72,3 +72,14 @@ def test_filler_waits_behind_a_sentence_that_is_still_owed():
     phone.passes(4.0)
     resume = before.call.rules.resume
     assert phone.spoken[:2] == [resume, resume]
+
+
+def test_resume_sentence_waits_for_a_caller_who_is_speaking():
+    """A caller heard before the line was resumed is not spoken over."""
+    before = Phone().starts()
+    phone = Phone()
+    phone.call = type(before.call).restore(before.call.rules, before.call.snapshot(before.now), 0.0)
+    phone.feed(ev.SpeechStarted(), ev.CallResumed())
+    assert phone.spoken == []
+    phone.feed(ev.UserSpoke(""))
+    assert phone.spoken == [before.call.rules.resume]
