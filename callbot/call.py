@@ -297,7 +297,7 @@ class Call:
         self.said.append(said)
         self.silences = 0
         self.quiet_since = now
-        if self.phase is not Phase.TALKING or (self.ending and not self.ending.may_be_reprieved):
+        if self.phase is not Phase.TALKING:
             return
         reply = [utterance for utterance in self.unsaid if utterance.kind is SpeechKind.REPLY]
         cut_off = next((utterance.turn for utterance in reply if utterance.started), None)
@@ -306,10 +306,13 @@ class Call:
             self.history.interrupted(cut_off)
         elif unfinished and self.history.has(self.turn.number):
             self.history.interrupted(self.turn.number)
-        self.unsaid.clear()
         self.turn.held = None
-        self.ending = None
         self._stop_asking()
+        if self.ending is not None and not self.ending.may_be_reprieved:
+            self.unsaid = [utterance for utterance in self.unsaid if utterance.kind is SpeechKind.CLOSING]
+        else:
+            self.unsaid.clear()
+            self.ending = None
 
     def _cut(self, now: float) -> None:
         """Barge-in: silence the bot at once, unless it greets uninterruptibly or says goodbye."""
@@ -538,7 +541,8 @@ class Call:
 
     def _end_with(self, ending: Ending, sentence: str) -> None:
         self.ending = ending
-        self.unsaid = [Utterance(sentence, SpeechKind.CLOSING)]
+        self.unsaid = [utterance for utterance in self.unsaid if utterance.kind is not SpeechKind.CLOSING]
+        self.unsaid.append(Utterance(sentence, SpeechKind.CLOSING))
 
     @property
     def _speech_deadline(self) -> float | None:
@@ -579,6 +583,8 @@ class Call:
             self._decide(self.turn.held, now)
         if self.said and self.ending is None:
             self._put_to_model(Occasion.CALLER_SPOKE, now)
+        self.history.caller_said(self.said)
+        self.said.clear()
         for utterance in self.unsaid:
             self._speak(utterance, now)
         self.unsaid.clear()

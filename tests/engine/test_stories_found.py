@@ -83,3 +83,45 @@ def test_resume_sentence_waits_for_a_caller_who_is_speaking():
     assert phone.spoken == []
     phone.feed(ev.UserSpoke(""))
     assert phone.spoken == [before.call.rules.resume]
+
+
+def test_words_before_the_limit_sentence_stand_before_it():
+    """What the caller was saying when the time was up comes before the sentence that says so."""
+    phone = Phone(limit_seconds=5.0, limit="Time is up.").starts()
+    phone.feed(ev.SpeechStarted())
+    phone.passes(2.5)
+    phone.feed(ev.SpeechContinues())
+    phone.passes(2.9)
+    phone.feed(ev.UserSpoke("and another thing"))
+    phone.passes(30.0)
+    assert phone.history == ["> Shalom.", "< and another thing", "> Time is up."]
+
+
+def test_reply_cut_when_the_time_is_up_is_marked_as_interrupted():
+    """A reply that the caller cut with words is interrupted, also when the limit came in between."""
+    phone = Phone(limit_seconds=5.0, limit="Time is up.").starts()
+    phone.says("hello")
+    phone.replies("One.", "Two, which is longer.")
+    phone.passes(1.0)
+    phone.feed(ev.SpeechStarted())
+    phone.passes(2.5)
+    phone.feed(ev.SpeechContinues())
+    phone.passes(2.0)
+    phone.feed(ev.UserSpoke("wait"))
+    phone.passes(30.0)
+    assert phone.history == ["> Shalom.", "< hello", "> One./", "< wait", "> Time is up."]
+
+
+def test_reply_cut_by_a_noise_is_said_again_before_the_limit_sentence():
+    """A cough that is still open when the time is up costs the caller no answer."""
+    phone = Phone(limit_seconds=5.0, limit="Time is up.").starts()
+    phone.says("hello")
+    phone.replies("Your appointment is at nine.")
+    phone.passes(1.0)
+    phone.feed(ev.SpeechStarted())
+    phone.passes(2.5)
+    phone.feed(ev.SpeechContinues())
+    phone.passes(2.0)
+    phone.feed(ev.UserSpoke(""))
+    phone.passes(30.0)
+    assert phone.history[2:] == ["> Your appointment is at nine.", "> Time is up."]
