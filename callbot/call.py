@@ -465,6 +465,7 @@ class Call:
         self._note("reply_failed", turn=self.turn.number, error=error, fallback=self.turn.fell_back)
         self.quiet_since = now
         if self.turn.spoke:  # partly answered; nothing to add, and nothing was decided
+            self._close_if_silence_is_over(now)
             return
         if self.rules.has_fallback and not self.turn.fell_back:
             self.turn.number += 1

@@ -125,3 +125,14 @@ def test_reply_cut_by_a_noise_is_said_again_before_the_limit_sentence():
     phone.feed(ev.UserSpoke(""))
     phone.passes(30.0)
     assert phone.history[2:] == ["> Your appointment is at nine.", "> Time is up."]
+
+
+def test_model_that_breaks_off_at_the_last_silence_does_not_keep_the_call():
+    """The backend ends a silent call also when the model says something and then fails, every time."""
+    phone = Phone(silence_by_model=True, silence_warnings=0).starts()
+    phone.passes(8.0)
+    turn = phone.question.turn
+    phone.feed(ev.SentenceReady(turn, "Are you there?"), ev.ReplyFailed(turn, "boom"))
+    phone.passes(30.0)
+    assert phone.hang_up is not None
+    assert phone.spoken[-2:] == ["Are you there?", phone.call.rules.close]
