@@ -299,13 +299,7 @@ class Call:
         self.quiet_since = now
         if self.phase is not Phase.TALKING:
             return
-        reply = [utterance for utterance in self.unsaid if utterance.kind is SpeechKind.REPLY]
-        cut_off = next((utterance.turn for utterance in reply if utterance.started), None)
-        unfinished = reply or self.turn.asking
-        if cut_off is not None:
-            self.history.interrupted(cut_off)
-        elif unfinished and self.history.has(self.turn.number):
-            self.history.interrupted(self.turn.number)
+        self._interrupt_reply()
         self.turn.held = None
         self._stop_asking()
         if self.ending is not None and not self.ending.may_be_reprieved:
@@ -313,6 +307,16 @@ class Call:
         else:
             self.unsaid.clear()
             self.ending = None
+
+    def _interrupt_reply(self) -> None:
+        """What is unsaid of a reply will never be heard."""
+        reply = [utterance for utterance in self.unsaid if utterance.kind is SpeechKind.REPLY]
+        cut_off = next((utterance.turn for utterance in reply if utterance.started), None)
+        unfinished = reply or self.turn.asking
+        if cut_off is not None:
+            self.history.interrupted(cut_off)
+        elif unfinished and self.history.has(self.turn.number):
+            self.history.interrupted(self.turn.number)
 
     def _cut(self, now: float) -> None:
         """Barge-in: silence the bot at once, unless it greets uninterruptibly or says goodbye."""
@@ -330,7 +334,13 @@ class Call:
         self._out.append(ev.ClearAudio())
 
     def _on_hung_up(self, event: ev.CallerHungUp, now: float) -> None:
+        self.unsaid[:0] = self.playback.cut()
+        if any(utterance.kind is SpeechKind.GREETING for utterance in self.unsaid):
+            self.history.interrupted(0, SpeechKind.GREETING)
+        self._interrupt_reply()
         self._stop_asking()
+        if self.keys:
+            self.said.append(CallerSaid("", self.keys))
         self.history.caller_said(self.said)
         self.said.clear()
         self.ending = Ending(EndedBy.CALLER)

@@ -136,3 +136,27 @@ def test_model_that_breaks_off_at_the_last_silence_does_not_keep_the_call():
     phone.passes(30.0)
     assert phone.hang_up is not None
     assert phone.spoken[-2:] == ["Are you there?", phone.call.rules.close]
+
+
+def test_keys_pressed_just_before_hanging_up_are_kept():
+    """Keys that were not yet an entry of their own when the caller left stand in the history."""
+    phone = Phone().starts()
+    phone.feed(ev.KeyPressed("4"), ev.KeyPressed("2"), ev.CallerHungUp())
+    assert phone.history == ["> Shalom.", "< 42"]
+
+
+def test_hanging_up_on_a_reply_interrupts_it():
+    """Of a reply that the caller hung up on, the history keeps what was heard, and that it was cut."""
+    phone = Phone().starts()
+    phone.says("hello")
+    phone.replies("One.", "Two, which is longer.")
+    phone.passes(1.0)
+    phone.feed(ev.CallerHungUp())
+    assert phone.history == ["> Shalom.", "< hello", "> One./"]
+
+
+def test_hanging_up_on_the_greeting_interrupts_it():
+    """A caller who leaves during the greeting has not heard it."""
+    phone = Phone(greeting_streamed=True)
+    phone.feed(ev.CallStarted(), ev.CallerHungUp())
+    assert phone.history == ["> /"]
