@@ -81,6 +81,8 @@ class Turn:
 
     number: int = 0
     occasion: Occasion = Occasion.CALLER_SPOKE
+    cause: Occasion = Occasion.CALLER_SPOKE
+    """The occasion; with END_REFUSED, that of the refused turn."""
     asking: bool = False
     started: float = 0.0
     deadline: float = 0.0
@@ -369,11 +371,11 @@ class Call:
         previous = self.turn
         self._stop_asking()
         deadline = now + self.rules.reply_deadline
-        self.turn = Turn(previous.number + 1, occasion, True, now, deadline, detail=detail)
+        self.turn = Turn(previous.number + 1, occasion, occasion, True, now, deadline, detail=detail)
         if occasion is Occasion.END_REFUSED:  # one turn to the caller: same budget, words follow on
             self.turn.started, self.turn.deadline = previous.started, now + previous.budget_left
             self.turn.spoke, self.turn.fell_back = previous.spoke, previous.fell_back
-            self.turn.refused = previous.number
+            self.turn.refused, self.turn.cause = previous.number, previous.cause
         else:
             self.filled = (self.filled[1], False)
         self._send_question(now)
@@ -449,7 +451,7 @@ class Call:
         )
         if why is None:
             self.ending = Ending(EndedBy.MODEL, reply.control.end_reason)
-            if not self.turn.spoke and self.turn.occasion is not Occasion.AFTER_FAREWELL:
+            if not self.turn.spoke and self.turn.cause is not Occasion.AFTER_FAREWELL:
                 self.unsaid.append(Utterance(self.rules.goodbye, SpeechKind.CLOSING))
             return
         self._note("end_refused", turn=reply.turn, reason=reply.control.end_reason, why=why)
@@ -462,7 +464,7 @@ class Call:
 
     def _fill_empty_reply(self) -> None:
         """A reply without words would leave the caller in silence; after a silence it may."""
-        if not self.turn.spoke and self.turn.occasion is not Occasion.SILENCE:
+        if not self.turn.spoke and self.turn.cause is not Occasion.SILENCE:
             self.unsaid.append(Utterance(self.rules.repeat, SpeechKind.APOLOGY))
 
     def _on_reply_failed(self, event: ev.ReplyFailed, now: float) -> None:
@@ -483,7 +485,7 @@ class Call:
             self.turn.deadline = now + FALLBACK_BUDGET
             self._send_question(now)
             return
-        if self.turn.occasion is Occasion.SILENCE:
+        if self.turn.cause is Occasion.SILENCE:
             if not self._close_if_silence_is_over(now):
                 self.unsaid.append(self._warning())
             return

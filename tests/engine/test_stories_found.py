@@ -160,3 +160,27 @@ def test_hanging_up_on_the_greeting_interrupts_it():
     phone = Phone(greeting_streamed=True)
     phone.feed(ev.CallStarted(), ev.CallerHungUp())
     assert phone.history == ["> /"]
+
+
+def test_refused_request_after_a_farewell_does_not_bring_a_second_farewell():
+    """A model that was told it has said goodbye, and is corrected by the guard, hangs up in silence."""
+    phone = Phone(goodbye="Thanks, goodbye.").starts()
+    phone.says("no thanks")
+    phone.says_goodbye("Goodbye.")
+    phone.says("bye")
+    phone.passes(3.0)
+    phone.replies(end="customer_declined")
+    assert phone.question.occasion is Occasion.END_REFUSED
+    phone.says_goodbye()
+    phone.passes(2.0)
+    assert phone.hang_up is not None
+    assert phone.spoken == ["Goodbye."]
+
+
+def test_refused_request_after_a_silence_leaves_the_line_silent():
+    """A model that may stay silent after a silence may do so also after the guard's refusal."""
+    phone = Phone(silence_by_model=True).starts()
+    phone.passes(8.0)
+    phone.replies(end="no_response")
+    phone.replies()
+    assert phone.spoken == []
