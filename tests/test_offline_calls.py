@@ -138,14 +138,17 @@ def test_what_only_looks_like_an_end(turn: str) -> None:
 
 
 def test_refusing_one_detail_is_not_refusing_the_call() -> None:
-    """The reason is explained, then another way is offered, then the bot goes on without."""
+    """The reason is explained and another way offered; only a second refusal is a no."""
     call = Talk(DENTIST)
     call.say("שלום", "דנה לוי")
     assert "לחזור" in call.say("לא רוצה לתת טלפון")
+    assert "שממנו" in call.words
     assert call.ended is None
-    assert "שממנו" in call.say("לא, עזוב, לא רוצה לתת")
     call.say("כן, אפשר")
     assert call.lead["phone"] == "+972541112233"
+    call = Talk(DENTIST)
+    call.say("שלום", "דנה לוי", "לא רוצה לתת טלפון", "אמרתי שאני לא רוצה לתת")
+    assert call.ended == "customer_declined"
 
 
 def test_refusing_everything_ends_in_the_end() -> None:

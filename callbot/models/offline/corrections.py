@@ -34,6 +34,8 @@ def corrections(state: State, reading: Reading) -> dict[str, str]:
             new = _phone(old, reading, state.prepared.region)
         elif view.kind in ("name", "other_name"):
             new = _name(old, reading.said, negations)
+        elif view.kind in ("address", "city", "service", "text"):
+            new = _text(old, reading.said)
         else:
             continue
         if new is not None and (valid := view.field.normalised(new, state.prepared.region)) and valid != old:
@@ -155,6 +157,26 @@ def _misheard(old: str, said: Utterance, start: int) -> str | None:
             return " ".join(new if word.lower() == near else word for word in utterance(old).clean.split())
         return None
     return new if rest.words[0] in first_names() or _likeness(words[0], rest.words[0]) >= _LIKE else None
+
+
+# --- text ---------------------------------------------------------------------------------------
+def _text(old: str, said: Utterance) -> str | None:
+    """The clause that says part of the captured text again, and the rest differently."""
+    before = frozenset(utterance(old).words)
+    start = 0
+    while start < len(said.words):
+        end = said.clause_end(start)
+        clause = said.words[start:end]
+        kept = sum(word in before and len(word) > 1 for word in clause)
+        if kept and not set(clause) <= before and clause[0] not in _NOT and len(clause) > kept:
+            first, last = extraction.trimmed(said, start, end)
+            if last - first >= _FEWEST_WORDS:
+                return said.slice(first, last)
+        start = end
+    return None
+
+
+_FEWEST_WORDS = 2
 
 
 def _likeness(one: str, other: str) -> float:

@@ -19,6 +19,10 @@ from callbot.models.offline.taking import accept, note_down
 from callbot.models.offline.understanding import Reading
 
 
+EXPLAINED = ("phone", "name", "email", "address", "time")
+"""Kinds of fields that have a reason of their own for being asked."""
+
+
 def decide(state: State) -> Decision:
     """What to do about the request."""
     occasion = state.request.occasion
@@ -91,33 +95,42 @@ def _continue(state: State, turn: Reading) -> Decision:
 def _wrap_up(state: State, turn: Reading) -> Decision:
     """Everything required is there."""
     acts = turn.acts
-    wrapped = state.wraps > 0 or state.optional_asked
+    asked = state.prepared.fields.get(state.asked.field) if state.asked.kind == "field" else None
+    wrapped = state.wraps > 0 or (state.optional_asked and (asked is None or asked.kind == "notes"))
     noted = note_down(state, turn) if wrapped and not turn.question else False
     if turn.question:
         return _answered(state, turn, Decision(ask=":anything_else"))
     if not state.new or noted:
         if "wait" in acts and not noted:
             return Decision(note="waiting").then("wait")
-        if (
-            wrapped
-            and (acts & CLOSING or ("ack" in acts and state.wrapped_row >= 2))
-            and not _wants_more(turn)
-        ):
+        if wrapped and "correction" in acts and not turn.content:
+            return Decision(ask=":what_wrong", note="something is wrong")
+        closes = acts & CLOSING or ("ack" in acts and state.wrapped_row >= PATIENCE - 1)
+        if wrapped and closes and not _wants_more(turn):
             return completed()
-        if wrapped and "yes" in acts and not noted:
-            return Decision(ask=":what_else", note="more to come")
-    elif "done" in acts and not state.corrected:
+        if wrapped and acts & {"yes", "right"} and not noted:
+            return Decision(ask=":anything_else" if "right" in acts else ":what_else", note="more to come")
+    if "done" in acts and not state.corrected and not (noted and wrapped):
         return completed()
+    if not wrapped and (optional := _optional(state)):
+        return _acknowledge(state, Decision(ask=optional, note="asking once for an optional detail"))
     decision = Decision(ask=":anything_else", note="lead complete, anything else?")
     if state.corrected:
         return _acknowledge(state, decision)
-    if state.new and not noted:
-        return decision.then("recap")
     if noted:
         return decision.then("noted")
-    return _social(state, turn, decision) or (
-        decision.then("understood") if turn.content else decision.then("recap") if not wrapped else decision
-    )
+    if state.new or not wrapped:
+        return decision.then("recap")
+    return _social(state, turn, decision) or (decision.then("understood") if turn.content else decision)
+
+
+def _optional(state: State) -> str | None:
+    """An optional field with a question of its own that was not asked yet."""
+    for view in state.prepared.fields.values():
+        open_ = not view.field.required and view.field.ask and view.kind != "notes"
+        if open_ and view.name not in state.lead and not state.asks[view.name]:
+            return view.name
+    return None
 
 
 def _wants_more(turn: Reading) -> bool:
@@ -172,7 +185,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
     if view is not None and acts & {"dont_know", "have_none"} and accept(state, turn, asked):
         return _asking(state, _acknowledge(state, decision))
     if view is not None and state.refusals[asked] and acts & (REFUSING | {"no", "no_callback"}):
-        return _refused(state, asked, decision)
+        return _refused(state, turn, asked)
     if is_soft(turn):
         if state.asked.kind in ("help", "nothing") and not state.lead and state.soft_row <= 1:
             return Decision(ask=":what_help", note="soft refusal").then("soft_help")
@@ -237,17 +250,15 @@ def _person(state: State, decision: Decision) -> Decision:
     return decision.then("person_offer")
 
 
-def _refused(state: State, asked: str, decision: Decision) -> Decision:
-    """The caller will not say one thing: explain once, then look for another way."""
+def _refused(state: State, turn: Reading, asked: str) -> Decision:
+    """The caller will not say one thing: the reason once and another way; a second refusal is a no."""
     kind = state.prepared.fields[asked].kind
-    if state.refusals[asked] < ENOUGH_REFUSALS:
-        key = f"why_{kind}" if kind in ("phone", "name", "email", "address", "time") else "why"
-        return Decision(ask=asked, note=f"explained {asked}").then(key)
-    if kind == "phone" and state.refusals[asked] == ENOUGH_REFUSALS and state.request.caller_number:
-        return Decision(ask=":own_number", note="offered the caller's number")
-    if state.refusals[asked] > ENOUGH_REFUSALS and (state.stuck or not _open_fields(state)):
+    plain = bool(turn.acts & (REFUSING | {"no_callback"}))
+    if state.refusals[asked] >= (ENOUGH_REFUSALS if plain else ENOUGH_REFUSALS + 1):
         return declined(f"will not give {asked}")
-    return _asking(state, decision.then("without"))
+    own = kind == "phone" and state.request.caller_number is not None and state.refusals[asked] == 1
+    decision = Decision(ask=":own_number" if own else asked, note=f"explained {asked}")
+    return decision.then(f"why_{kind}" if kind in EXPLAINED else "why")
 
 
 def _answered(state: State, turn: Reading, decision: Decision) -> Decision:
@@ -255,7 +266,7 @@ def _answered(state: State, turn: Reading, decision: Decision) -> Decision:
     asked = state.asked.field if state.asked.kind == "field" else ""
     if "explain" in turn.topics and asked:
         kind = state.prepared.fields[asked].kind
-        decision.then(f"why_{kind}" if kind in ("phone", "name", "email", "address", "time") else "why")
+        decision.then(f"why_{kind}" if kind in EXPLAINED else "why")
     elif turn.acts & {"robot", "smalltalk", "person"} and not turn.topics:
         _social(state, turn, decision)
     elif turn.acts & {"which_business", "english"}:

@@ -9,6 +9,7 @@ from callbot.business import Business
 from callbot.fields import LeadField
 from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import Lexicon, table
+from callbot.models.offline.routes import ends_of
 from callbot.models.offline.text import Utterance, key_stems, stems, utterance
 
 _KINDS = ("email", "notes", "address", "city", "name", "service")
@@ -75,6 +76,8 @@ class Prepared:
     fields: dict[str, FieldView]
     facts: tuple[Fact, ...]
     reasons: tuple[Reason, ...]
+    route: tuple[str, str] | None = None
+    """The fields for origin and destination, where there are both."""
     memory: dict[object, object] = field(default_factory=dict)
 
     def first(self, kind: str) -> FieldView | None:
@@ -117,6 +120,7 @@ def _prepare(business: Business) -> Prepared:
         fields,
         tuple(_fact(key, value) for key, value in business.facts.items()),
         tuple(_reason(r.name, r.when, tuple(r.needs)) for r in business.end_reasons),
+        ends_of(fields),
     )
 
 

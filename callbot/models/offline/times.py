@@ -37,12 +37,26 @@ def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
     spans = _spans(said, tags, asked=asked)
     if not spans:
         return None
-    first = spans[0]
+    merged = [spans[0]]
     for other in spans[1:]:
-        if other.start - first.end > 2:
-            break
-        first = TimeSpan(first.start, other.end, first.firm or other.firm)
-    return first
+        last = merged[-1]
+        if other.start - last.end > _GAP or said.clause_end(last.start) != said.clause_end(other.start):
+            merged.append(other)
+        else:
+            merged[-1] = TimeSpan(last.start, other.end, last.firm or other.firm)
+    return min(reversed(merged), key=lambda span: (not span.firm, _beside(said, span)))
+
+
+_GAP = 2
+"""Words that may stand inside one time ("tomorrow if possible at five")."""
+
+
+def _beside(said: Utterance, span: TimeSpan) -> int:
+    """How much else is said in the clause: a time among a story is not the one that is meant."""
+    start = span.start
+    while start and not said.breaks[start]:
+        start -= 1
+    return max(said.clause_end(span.start), span.end) - start - (span.end - span.start)
 
 
 def time_words(said: Utterance) -> frozenset[int]:

@@ -9,6 +9,7 @@ from callbot.models.offline.names import find_name, first_names, has_time
 from callbot.models.offline.numbers import Run
 from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
+from callbot.models.offline.routes import find_route
 from callbot.models.offline.text import Utterance, utterance
 from callbot.models.offline.times import TimeSpan, find_time
 from callbot.models.offline.understanding import SPEECH_ACTS, Clause, Reading
@@ -41,6 +42,7 @@ class _Collector:
         self._phone(view, span)
         self._email()
         if not self.inject:
+            self._route()
             self._time(view, span)
             self._choices(view)
         self._names(view)
@@ -112,6 +114,15 @@ class _Collector:
         if target is not None and address is not None:
             self._put(target, address, firm=True)
 
+    def _route(self) -> None:
+        """Both ends of a journey, whichever was asked for."""
+        route = find_route(self.said) if self.prepared.route and not self.reading.question else None
+        if route is None or self.prepared.route is None:
+            return
+        for name, place in zip(self.prepared.route, (route.origin, route.destination), strict=True):
+            self._put(self.prepared.fields[name], place, firm=True)
+        self.taken.update(range(route.start, route.end))
+
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
         return find_time(self.said, asked=view is not None and view.kind == "time")
@@ -146,6 +157,13 @@ class _Collector:
         if self._put(target, self.said.slice(span.start, self._time_end(span)), firm=asks_time):
             self.taken.update(range(span.start, span.end))
 
+    def _fills_clause(self, clause: Clause, start: int, end: int) -> bool:
+        """Whether hardly anything else is said in the clause; then all of it is taken."""
+        if clause.end - clause.start - (end - start) > _FEW:
+            return False
+        self.taken.update(range(clause.start, clause.end))
+        return True
+
     def _greets(self, span: TimeSpan) -> bool:
         """Whether the time is but a greeting ("good morning")."""
         return any(
@@ -167,6 +185,10 @@ class _Collector:
                 continue
             if view is asked and self._yes_no_choice(view):
                 continue
+            if view is not asked and asked is not None and asked.kind in _FREE:
+                if not _yes_or_no(view):
+                    self._aside(view)
+                continue
             choice, rivals, whole = extraction.find_choice(view, self.said, self._done_with())
             if choice is None:
                 if view is asked and len(rivals) > 1:
@@ -181,6 +203,20 @@ class _Collector:
                 and self._volunteered(asked, whole=whole)
             ):
                 self._put(view, choice)
+
+    def _aside(self, view: FieldView) -> bool:
+        """A choice in a clause of its own, beside (or instead of) the free text that was asked for."""
+        for clause in self.clauses:
+            if not clause.content or self.taken & set(range(clause.start, clause.end)):
+                continue
+            part = utterance(self.said.slice(clause.start, clause.end))
+            choice, _, whole = extraction.find_choice(view, part)
+            several = sum(other.content for other in self.clauses) > 1 or len(part.words) >= _FEW
+            if choice is not None and whole and several and len(part.words) <= 2 + _FEW:
+                self._put(view, choice)
+                self.taken.update(range(clause.start, clause.end))
+                return True
+        return False
 
     def _done_with(self) -> set[int]:
         """Words that do something ("I'll call some other time") and are the words of no choice."""
@@ -198,13 +234,11 @@ class _Collector:
         """Whether words about a choice that nobody asked for are meant as one."""
         if any(clause.question for clause in self.clauses) and not any(c.content for c in self.clauses):
             return False
-        if "other_negation" in self.acts or (self.acts & {"decline_firm", "past"} and not whole):
+        if self.acts & {"decline_firm", "past"} and not whole:
             return False
         if self.acts & {"need", "correction"}:
-            return asked is None or asked.kind not in _FREE
-        if asked is None:
-            return whole or len(self.said.words) <= 6
-        return whole and asked.kind not in _FREE
+            return True
+        return whole or (asked is None and len(self.said.words) <= _SHORT)
 
     def _yes_no_choice(self, view: FieldView) -> bool:
         for act in ("yes", "no"):
@@ -280,7 +314,7 @@ class _Collector:
             for clause in self.clauses
             if clause.content and not self.taken.issuperset(range(clause.start, clause.end))
         ]
-        if any(name != view.name for name in self.values) and self.firm - {view.name}:
+        if any(name != view.name for name in self.values):
             saying = [c for c in saying if not self.taken & set(range(c.start, c.end))]
         if not saying or saying[-1].end - saying[0].start > _MOST_FREE_WORDS:
             return None
@@ -315,6 +349,10 @@ _NOT_ANSWERING = frozenset(
     ["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"]
 )
 """Acts of a caller who is not busy with the question at all."""
+_SHORT = 6
+"""Words of a turn that one word can decide."""
+_FEW = 2
+"""Words beside a value that make no answer of their own."""
 _OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
 _NO_NAME = (SPEECH_ACTS | {"other_negation"}) - {"self_call", "reassure"}
 """Acts whose clause holds no name."""
