@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from callbot.business import Business
 from callbot.config import Settings
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
@@ -21,9 +20,9 @@ from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.report import Report, RunReport
 from callbot.evals.runner import Attempt, Budget, Results, Runner, planned_requests
 from callbot.evals.scenario import Scenario
-from callbot.evals.selection import BusinessLookup, Selection
+from callbot.evals.selection import BusinessLookup, Found, Selection
 from callbot.files import write_whole
-from callbot.lookup import DEFAULT_PROMPTS_DIR, find_business
+from callbot.lookup import DEFAULT_PROMPTS_DIR, UnknownBusiness, business_files, find_business
 from callbot.models.base import Model
 from callbot.models.registry import default_model, make_model
 from callbot.reporting.bidi import Bidi
@@ -64,15 +63,27 @@ def business_lookup(settings: Settings, paths: Sequence[Path], *, active: bool) 
     if active:
         return _active_lookup(settings.database)
     folder = settings.prompts_dir or _prompts_beside(paths)
-    return lambda business_id: find_business(business_id, folder, settings.database)
+
+    def find(business_id: str) -> Found:
+        business = find_business(business_id, folder, settings.database)
+        if business_id in business_files(folder or DEFAULT_PROMPTS_DIR):
+            return Found(business)
+        return _active_lookup(settings.database)(business_id)
+
+    return find
 
 
 def _active_lookup(database: str) -> BusinessLookup:
     from callbot.store.database import open_store
 
-    def find(business_id: str) -> Business:
-        with open_store(database) as store:
-            return store.businesses.get(business_id)
+    def find(business_id: str) -> Found:
+        with open_store(database, create=False) as store:
+            active = {info.id: info.active for info in store.businesses.list() if info.active is not None}
+            if business_id not in active:
+                known = ", ".join(sorted(active)) or "none; import them with callbot prompts import"
+                message = f'no version of "{business_id}" is active in {store.name}; active there: {known}'
+                raise UnknownBusiness(message)
+            return Found(store.businesses.get(business_id), active[business_id])
 
     return find
 
@@ -100,6 +111,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     """Run it and return the exit code. Raises CallbotError for what cannot be run at all."""
     console = Console(highlight=False)
     model = _model(evaluation)
+    _check_outputs(evaluation.outputs)
     planned = _plan(evaluation, model, console)
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     folder = _new_folder(evaluation.reports_dir, started_at, model.name)
@@ -153,8 +165,21 @@ def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
         )
     why = "" if evaluation.model_name else _why_default(model)
     runs = len(selection.scenarios) * evaluation.repeat
-    console.print(f"Model {model.name}{why}: {runs} runs, about {planned} requests", markup=False)
+    size = f"{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
+    console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
     return planned
+
+
+def _check_outputs(outputs: Outputs) -> None:
+    """Find out before any request is paid for. Raises CallbotError."""
+    for path in (outputs.json, outputs.junit, outputs.markdown):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise CallbotError(f"{path} cannot be written: it is a folder")
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise CallbotError(f"{path} cannot be written: nothing can be written in {parent}")
 
 
 def _why_default(model: Model) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +14,37 @@ from callbot.errors import CallbotError, InvalidInput, Problem
 from callbot.evals.report import PromptUsed
 from callbot.evals.scenario import Scenario
 from callbot.evals.scenario_files import check_against, read_scenarios
+from callbot.lookup import UnknownBusiness
 
-BusinessLookup = Callable[[str], Business]
-"""Finds a business by id. Raises CallbotError naming the ids it knows."""
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A business, and its version in the store; None for a file on disk."""
+
+    business: Business
+    version: int | None = None
+
+
+BusinessLookup = Callable[[str], Found]
+"""Finds a business by id. Raises UnknownBusiness naming the ids it knows, or another CallbotError."""
+
+_NAMED = re.compile(r"([a-z0-9][a-z0-9_-]*)=(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Scenarios to run and the business of each, by id."""
+    """Scenarios to run, the business of each by id, and which version of it came from the store."""
 
     scenarios: tuple[Scenario, ...]
     businesses: Mapping[str, Business]
+    versions: Mapping[str, int | None]
 
     def prompts_used(self) -> list[PromptUsed]:
         """Which text of each business is evaluated."""
-        return [PromptUsed(business=b.id, sha256=fingerprint(b)) for b in self.businesses.values()]
+        return [
+            PromptUsed(business=b.id, version=self.versions.get(b.id), sha256=fingerprint(b))
+            for b in self.businesses.values()
+        ]
 
 
 def select(
@@ -43,27 +61,54 @@ def select(
     ``names``: parts of names, any of them; ``tags`` and ``businesses``: any of them. ``prompts``:
     ``[ID=]FILE`` overrides. Raises InvalidInput or CallbotError; selecting nothing is an error too.
     """
+    everything = read_scenarios(paths, any_business=businesses)
     scenarios = [
         scenario
-        for scenario in read_scenarios(paths, any_business=businesses)
+        for scenario in everything
         if (not names or any(part.casefold() in scenario.name.casefold() for part in names))
         and (not tags or set(tags) & set(scenario.tags))
         and (not businesses or scenario.business in businesses)
     ]
     if not scenarios:
-        raise CallbotError(
-            f"no scenario selected in {', '.join(map(str, paths))}; --list shows what there is"
-        )
+        raise CallbotError(_nothing_selected(paths, everything, names, tags, businesses))
     found = _businesses(scenarios, find)
-    found.update(_overridden(prompts, found))
-    problems = [problem for s in scenarios for problem in check_against(s, found[s.business])]
+    chosen = {business_id: each.business for business_id, each in found.items()}
+    overridden = _overridden(prompts, chosen)
+    chosen.update(overridden)
+    problems = [problem for s in scenarios for problem in check_against(s, chosen[s.business])]
     if problems:
-        raise InvalidInput(problems)
-    return Selection(tuple(scenarios), found)
+        raise InvalidInput(list(dict.fromkeys(problems)))
+    versions = {business_id: each.version for business_id, each in found.items()}
+    return Selection(tuple(scenarios), chosen, versions | dict.fromkeys(overridden))
 
 
-def _businesses(scenarios: Sequence[Scenario], find: BusinessLookup) -> dict[str, Business]:
-    found: dict[str, Business] = {}
+def _nothing_selected(
+    paths: Sequence[Path],
+    everything: Sequence[Scenario],
+    names: Sequence[str],
+    tags: Sequence[str],
+    businesses: Sequence[str],
+) -> str:
+    """Why nothing is left: which filter knows no such thing, or that no scenario passes all of them."""
+    where = ", ".join(map(str, paths))
+    if not everything:
+        return f"no scenario selected: there is none in {where}"
+    known_tags = {tag for scenario in everything for tag in scenario.tags}
+    known_ids = {scenario.business for scenario in everything}
+    for option, wanted, known in (("--tag", tags, known_tags), ("--business", businesses, known_ids)):
+        if wanted and not known & set(wanted):
+            near = difflib.get_close_matches(wanted[0], sorted(known), n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(sorted(known)) or 'none'}"
+            return f'no scenario selected: none in {where} has {option} "{wanted[0]}"; {hint}'
+    if names and not tags and not businesses:
+        return f'no scenario selected: no name in {where} holds "{names[0]}"; --list shows them all'
+    return (
+        f"no scenario selected: none of {len(everything)} in {where} passes all of -k, --tag and --business"
+    )
+
+
+def _businesses(scenarios: Sequence[Scenario], find: BusinessLookup) -> dict[str, Found]:
+    found: dict[str, Found] = {}
     problems: list[Problem] = []
     missing: set[str] = set()
     for scenario in scenarios:
@@ -74,9 +119,10 @@ def _businesses(scenarios: Sequence[Scenario], find: BusinessLookup) -> dict[str
         except InvalidInput as error:
             missing.add(scenario.business)
             problems.extend(error.problems)
-        except CallbotError as error:
+        except UnknownBusiness as error:
             missing.add(scenario.business)
-            problems.append(Problem(scenario.file, scenario.line, "business", str(error)))
+            line = scenario.lines.get("business", scenario.line)
+            problems.append(Problem(scenario.file, line, "business", str(error)))
     if problems:
         raise InvalidInput(problems)
     return found
@@ -85,8 +131,8 @@ def _businesses(scenarios: Sequence[Scenario], find: BusinessLookup) -> dict[str
 def _overridden(prompts: Sequence[str], businesses: Mapping[str, Business]) -> dict[str, Business]:
     changed: dict[str, Business] = {}
     for option in prompts:
-        named, _, rest = option.rpartition("=")
-        path = Path(rest)
+        match = _NAMED.fullmatch(option)
+        named, path = (match[1], Path(match[2])) if match else ("", Path(option))
         if path.suffix in (".yaml", ".yml"):
             business = read_business(path)
             target = _target(named or business.id, businesses, option)
@@ -115,8 +161,10 @@ def _target(named: str, businesses: Mapping[str, Business], option: str) -> str:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CallbotError(f"--prompt: {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise CallbotError(f"--prompt: {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CallbotError(f"--prompt: {path} is not UTF-8 text; save it as UTF-8") from error
 
 
 def fingerprint(business: Business) -> str:
