@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -159,12 +160,19 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def set_wal(database: Database) -> None:
     """Make sure that an SQLite file is in write-ahead mode (it remembers). Raises StoreError."""
-    with explained(database.name):
-        connection = database.engine.raw_connection()
-        try:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
-        finally:
-            connection.close()
+    give_up = time.monotonic() + BUSY_SECONDS
+    with explained(database.name), contextlib.closing(database.engine.raw_connection()) as connection:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait here as it does elsewhere: when several processes open a new
+                # file at once, all but one are told that it is locked.
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
 
 
 # --- errors -----------------------------------------------------------------------------------
