@@ -162,6 +162,8 @@ def _misheard(old: str, said: Utterance, start: int) -> str | None:
 # --- text ---------------------------------------------------------------------------------------
 def _text(old: str, said: Utterance) -> str | None:
     """The clause that says part of the captured text again, and the rest differently."""
+    if address := extraction.find_address(said):
+        return said.slice(*address)
     before = frozenset(utterance(old).words)
     start = 0
     while start < len(said.words):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from callbot.events import LeadStatus
-from callbot.models.offline.answers import answer
 from callbot.models.offline.decision import (
     CLOSING,
     ABUSE_AFTER_WARNING,
@@ -50,14 +49,11 @@ def ending(state: State, turn: Reading) -> Decision | None:
 
 
 def _leaving(state: State, turn: Reading) -> Decision | None:
+    if turn.question or (state.new and state.missing):
+        return None
     if not state.missing:
         note_down(state, turn)
-        decision = completed()
-        if turn.question and (text := answer(state, turn)):
-            decision.then("plain", text=text)
-        return decision
-    if state.new or turn.question:
-        return None
+        return completed()
     return declined("caller takes leave")
 
 

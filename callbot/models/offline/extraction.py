@@ -11,6 +11,7 @@ from callbot.models.offline.numbers import Run, digit_runs
 from callbot.models.offline.phrases import Found, lexicon, words
 from callbot.models.offline.prepared import Choice, FieldView, choice_stems, stop_words
 from callbot.models.offline.text import Utterance, is_hebrew, key_stems, stems, utterance
+from callbot.models.offline.times import time_words
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _NEGATIONS = frozenset(["לא", "ולא", "not", "isnt", "without", "בלי", "אין"])
@@ -51,19 +52,34 @@ def find_phone(runs: Iterable[Run], said: Utterance, region: str) -> tuple[str, 
 
 
 def _pieces(runs: Iterable[Run], said: Utterance, region: str) -> Iterable[Run]:
-    """The runs; one that holds a whole number after a full stop is cut there ("ends in 44. 052-...")."""
+    """The runs; of one that is no number as a whole, the longest part between breaks that is one."""
     for run in runs:
-        cuts = [
-            i for i in range(run.start + 1, run.end) if "." in said.clean[said.ends[i - 1] : said.starts[i]]
-        ]
-        for cut in reversed(cuts):
-            tail = utterance(said.clean[said.starts[cut] : said.ends[run.end - 1]])
-            rest = next((Run(cut, run.end, part.readings, part.plus) for part in digit_runs(tail)), None)
-            if rest is not None and phone_of(rest, region):
-                yield rest
-                break
-        else:
-            yield run
+        cuts = [i for i in range(run.start + 1, run.end) if said.breaks[i]]
+        if cuts and (phone_of(run, region) is None or any("." in _gap(said, cut) for cut in cuts)):
+            bounds = [run.start, *cuts, run.end]
+            ranges = [
+                (a, b)
+                for i, a in enumerate(bounds)
+                for b in bounds[i + 1 :]
+                if (a, b) != (run.start, run.end)
+            ]
+            parts = [
+                part for a, b in sorted(ranges, key=lambda r: r[0] - r[1]) for part in _part_run(said, a, b)
+            ]
+            whole = [part for part in parts if phone_of(part, region)]
+            if whole:
+                yield whole[0]
+                continue
+        yield run
+
+
+def _gap(said: Utterance, index: int) -> str:
+    return said.clean[said.ends[index - 1] : said.starts[index]]
+
+
+def _part_run(said: Utterance, start: int, end: int) -> list[Run]:
+    part = utterance(said.clean[said.starts[start] : said.ends[end - 1]])
+    return [Run(start + r.start, start + r.end, r.readings, r.plus) for r in digit_runs(part)]
 
 
 @lru_cache(maxsize=256)
@@ -152,6 +168,50 @@ _SPOKEN_EMAIL = {
 }  # fmt: skip
 
 
+# --- addresses ----------------------------------------------------------------------------------
+def find_address(said: Utterance) -> tuple[int, int] | None:
+    """Words of a street address: a number before a street's kind, or a street's kind before its name."""
+    kinds, before = words("address", "after_number"), words("address", "before_name")
+    for index, word in enumerate(said.words):
+        clause = said.clause_end(index)
+        if word.isdigit() and len(word) <= 5:
+            street = next(
+                (i for i in range(index + 1, min(index + 5, clause)) if said.words[i] in kinds), None
+            )
+            if street is not None:
+                return index, _with_town(said, street + 1)
+        elif (word in before or word[1:] in before) and index + 1 < clause:
+            number = next(
+                (i for i in range(index + 1, min(index + 6, clause)) if said.words[i].isdigit()), None
+            )
+            if number is not None:
+                return index, _with_town(said, number + 1)
+    return None
+
+
+def _with_town(said: Utterance, end: int) -> int:
+    """The end of an address whose street ends at ``end``, its town included ("in Boston", ", חולון")."""
+    times = time_words(said)
+    count = len(said.words)
+    if end + 1 < count and said.words[end] == "in":
+        return min(end + 2, count)
+    while (
+        end < count and end not in times and not said.breaks[end] and said.clean[said.starts[end]].isupper()
+    ):
+        end += 1
+    if end < count and said.breaks[end] and "," in _gap(said, end) and said.clause_end(end) - end <= _TOWN:
+        clause = said.clause_end(end)
+        if times.isdisjoint(range(end, clause)) and not lexicon("acts").find(
+            utterance(said.slice(end, clause))
+        ):
+            return clause
+    return end
+
+
+_TOWN = 2
+"""Most words of a town's name."""
+
+
 # --- text ---------------------------------------------------------------------------------------
 def find_labelled(view: FieldView, said: Utterance) -> str | None:
     """Text that the caller announces by the field's own label: "the model is Corolla"."""
@@ -167,7 +227,7 @@ def find_labelled(view: FieldView, said: Utterance) -> str | None:
             while start < len(said.words) and said.words[start] in _LINKS:
                 start, linked = start + 1, True
             end = said.clause_end(index)
-            if linked and start < end:
+            if start < end and (linked or len(label) > 1):
                 return said.slice(start, end)
     return None
 

@@ -39,16 +39,22 @@ def _blocked(word: str) -> bool:
         len(word) > 4 and word[0] == "ה" and word[1:] in words("stop", "name")
     ):
         return word not in _doubtful()
-    return number_word(word) is not None or word.isdigit()
+    return (number_word(word) is not None and word not in first_names()) or word.isdigit()
 
 
-def find_name(said: Utterance, *, asked: bool, taken: frozenset[int] = frozenset()) -> NameSpan | None:
-    """The caller's name, or None. ``taken``: words that are known to be something else."""
+def find_name(
+    said: Utterance, *, asked: bool, taken: frozenset[int] = frozenset(), doubt: bool = False
+) -> NameSpan | None:
+    """The caller's name, or None.
+
+    ``taken``: words that are known to be something else. ``doubt``: the caller does other things in
+    this turn, so that bare words must be a well-known name.
+    """
     cues = lexicon("names").find(said)
     announced = _after_cue(said, cues, asked=asked, taken=taken) or _alone(said, cues, taken)
     if announced is not None or not asked:
         return announced
-    return _bare(said, cues, taken)
+    return _bare(said, cues, taken, doubt=doubt)
 
 
 def _after_cue(said: Utterance, cues: list[Found], *, asked: bool, taken: frozenset[int]) -> NameSpan | None:
@@ -131,7 +137,7 @@ def _opens_phrase(said: Utterance, start: int, index: int) -> bool:
     )
 
 
-def _bare(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan | None:
+def _bare(said: Utterance, cues: list[Found], taken: frozenset[int], *, doubt: bool) -> NameSpan | None:
     """A name given without a word around it, because it was asked for."""
     before = {found.start: found.end for found in cues if found.tag in ("after", "cue")}
     index = 0
@@ -141,7 +147,7 @@ def _bare(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan
         while start < end and start in before and said.words[start] not in first_names() - {"שלום"}:
             start = min(before[start], end)
         span = _run(said, start, taken, end) if start < end else None
-        strange = len(taken) and said.words[start] not in first_names() if span else False
+        strange = doubt and start < len(said.words) and said.words[start] not in first_names()
         if span is not None and not strange and _plausible(said, span, end):
             return NameSpan(*span, announced=False)
         index = end

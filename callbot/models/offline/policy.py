@@ -110,6 +110,8 @@ def _wrap_up(state: State, turn: Reading) -> Decision:
             return completed()
         if wrapped and acts & {"yes", "right"} and not noted:
             return Decision(ask=":anything_else" if "right" in acts else ":what_else", note="more to come")
+    if not wrapped and state.optional_asked and {"no", "thanks"} <= acts and not state.new:
+        return completed()
     if "done" in acts and not state.corrected and not (noted and wrapped):
         return completed()
     if not wrapped and (optional := _optional(state)):
@@ -159,7 +161,7 @@ def _collect(state: State, turn: Reading) -> Decision:
         return _answered(state, turn, decision)
     if "number_was_wrong" in acts and (phone := state.prepared.first("phone")):
         return Decision(ask=phone.name, note="number to be corrected").then("fix_phone")
-    if "wait" in acts and not turn.content:
+    if "wait" in acts and not acts & {"person", "correction", "repeat", "abuse", "robot"}:
         return Decision(note="waiting").then("wait")
     if "person" in acts:
         return _asking(state, _person(state, decision))
@@ -171,7 +173,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
     acts = turn.acts
     asked = state.asked.field if state.asked.kind == "field" and state.asked.field in state.missing else ""
     view = state.prepared.fields.get(asked)
-    if view is not None and view.kind == "phone" and state.partial:
+    if view is not None and view.kind == "phone" and state.partial and len(state.partial[0]) > 1:
         few = len(state.partial[0]) < 7
         return Decision(ask=None, note="part of a number").then(
             "digits_short" if few else "digits_wrong",

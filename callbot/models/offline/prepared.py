@@ -8,7 +8,7 @@ from functools import cache
 from callbot.business import Business
 from callbot.fields import LeadField
 from callbot.models.offline.numbers import number_word
-from callbot.models.offline.phrases import Lexicon, table
+from callbot.models.offline.phrases import Lexicon, table, words
 from callbot.models.offline.routes import ends_of
 from callbot.models.offline.text import Utterance, key_stems, stems, utterance
 
@@ -37,6 +37,8 @@ class FieldView:
     choices: tuple[Choice, ...] = ()
     yes_no: bool = False
     """Asked so that yes and no are answers."""
+    in_which: bool = False
+    """Asked by "in which ...?", so that "I'm in ..." answers it."""
 
     @property
     def name(self) -> str:
@@ -112,6 +114,8 @@ def _prepare(business: Business) -> Prepared:
             utterance(lead_field.label or lead_field.name.replace("_", " ")).words,
             _choices(lead_field),
             lead_field.type == "text" and _asks_yes_no(lead_field.ask or ""),
+            lead_field.type == "text"
+            and not words("with_in", "asks").isdisjoint(utterance(lead_field.ask or "").words),
         )
     return Prepared(
         business,

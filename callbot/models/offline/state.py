@@ -252,7 +252,7 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
         old = state.lead.get(name)
         if old == value:
             continue
-        if old is not None and not _may_replace(state, reading, name):
+        if old is not None and (value in old or not _may_replace(state, reading, name)):
             continue
         if fixed and old is None and name not in reading.firm:
             continue

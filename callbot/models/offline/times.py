@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from callbot.models.offline.numbers import number_word
-from callbot.models.offline.phrases import Lexicon, table
+from callbot.models.offline.phrases import Lexicon, table, words
 from callbot.models.offline.text import Utterance, is_hebrew
 
 _DAYS = frozenset(["ראשון", "שני", "שלישי", "רביעי", "חמישי", "שישי", "שבת"])
@@ -120,7 +120,20 @@ def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
         return "C" if asked else "H"
     if word.isdigit() and len(word) > 1 and word[0] == "0":
         return ""
+    led = index > 0 and said.words[index - 1] in _set("hour_lead")
+    if not led and _counts(said, index):
+        return "N"
     return "H" if asked or (index and said.words[index - 1] in _set("hour_lead")) else "N"
+
+
+def _counts(said: Utterance, index: int) -> bool:
+    """Whether the number counts the word after it ("five rooms")."""
+    following = index + 1
+    if following >= len(said.words) or said.breaks[following]:
+        return False
+    word = said.words[following]
+    plain = word not in _set("link") and word not in _set("hour_words") and number_word(word) is None
+    return plain and following not in time_words(said) and word not in words("names", "before")
 
 
 def _small(said: Utterance, index: int) -> bool:
@@ -135,7 +148,8 @@ def _spans(said: Utterance, tags: list[str], *, asked: bool) -> list[TimeSpan]:
             index += 1
             continue
         end = index + 1
-        while end < count and tags[end] and (not said.breaks[end] or tags[end] in "SCH"):
+        denied = index > 0 and said.words[index - 1] in words("vague", "denies")
+        while end < count and tags[end] and (not said.breaks[end] or (tags[end] in "SCH" and not denied)):
             end += 1
         span = _trimmed(said, tags, index, end, asked=asked)
         if span is not None:

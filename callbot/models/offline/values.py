@@ -11,7 +11,7 @@ from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.routes import find_route
 from callbot.models.offline.text import Utterance, utterance
-from callbot.models.offline.times import TimeSpan, find_time
+from callbot.models.offline.times import TimeSpan, find_time, time_words
 from callbot.models.offline.understanding import SPEECH_ACTS, Clause, Reading
 
 _FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
@@ -47,7 +47,9 @@ class _Collector:
             self._choices(view)
         self._names(view)
         if not self.inject:
+            self._address(view)
             self._labelled()
+            self._with_in()
             self._free(view)
             self._opening()
         wrong = self.acts
@@ -125,7 +127,9 @@ class _Collector:
 
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
-        return find_time(self.said, asked=view is not None and view.kind == "time")
+        return find_time(
+            self.said, asked=(view is not None and view.kind == "time") or "correction" in self.acts
+        )
 
     def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
         asks_time = view is not None and view.kind == "time"
@@ -137,9 +141,9 @@ class _Collector:
         clause = self._clause(span.start)
         if clause.question and (clause.wh or self.reading.topics - {"explain"} or not asks_time):
             return
-        if not asks_time and (
-            not span.firm or self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
-        ):
+        mends = "correction" in self.acts
+        busy = self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
+        if not asks_time and not mends and (not span.firm or busy):
             return
         if (
             not asks_time
@@ -258,7 +262,8 @@ class _Collector:
         for clause in self.clauses:
             if clause.wh or self._speaks(clause) or (clause.question and not asks_name):
                 taken.update(range(clause.start, clause.end))
-        span = find_name(self.said, asked=asks_name and not self.inject, taken=frozenset(taken))
+        doubt = any(clause.question or self._speaks(clause) for clause in self.clauses)
+        span = find_name(self.said, asked=asks_name and not self.inject, taken=frozenset(taken), doubt=doubt)
         if span is None or (not span.announced and has_time(self.said, span)):
             return
         if not span.announced and self._is_choice(span.start, span.end):
@@ -283,10 +288,45 @@ class _Collector:
         )
 
     # --- text -----------------------------------------------------------------------------------
+    def _address(self, asked: FieldView | None) -> None:
+        """A street address that was not (or not only) asked for."""
+        views = [view for view in self.prepared.fields.values() if view.kind == "address"]
+        span = extraction.find_address(self.said)
+        if (
+            len(views) != 1
+            or span is None
+            or (asked is not None and asked.kind in _FREE and asked not in views)
+        ):
+            return
+        if self._clause(span[0]).question:
+            return
+        if asked not in views or self.taken or "correction" in self.acts:
+            self._put(views[0], self.said.slice(*span), firm=True)
+
+    def _with_in(self) -> None:
+        """The answer to "in which ...?" said unasked: "ואני במכבי"."""
+        views = [view for view in self.prepared.fields.values() if view.in_which]
+        if len(views) != 1 or views[0].name in self.values or views[0].name == self.asked.field:
+            return
+        for clause in self.clauses:
+            start = clause.start
+            if (
+                clause.question
+                or clause.end - start not in (2, 3)
+                or self.taken & set(range(start, clause.end))
+            ):
+                continue
+            word = self.said.words[start + 1]
+            if self.said.words[start] not in words("with_in", "who") or word[0] != "ב" or len(word) <= _FEW:
+                continue
+            if word not in words("with_in", "not") and start + 1 not in time_words(self.said):
+                self._put(views[0], self.said.slice(start + 1, clause.end)[1:].lstrip("-"))
+                self.taken.update(range(start, clause.end))
+
     def _labelled(self) -> None:
         for view in self.prepared.fields.values():
             if view.kind in ("text", "service", "address", "city") and view.name != self.asked.field:
-                value = extraction.find_labelled(view, self.said)
+                value = extraction.find_labelled(view, self.said) if view.name not in self.values else None
                 if value and not self.reading.question:
                     self._put(view, value, firm=True)
 
