@@ -501,13 +501,13 @@ class Call:
         if speech_deadline is not None and now >= speech_deadline:
             self._note("speech_without_words", seconds=now - (self._speech_since or now))
             self._speech_since = None
-        if self.keys and now >= self.keys_at + KEYS_PAUSE:
-            keys, self.keys = self.keys, ""
-            self._take_words(CallerSaid("", keys), now)
         lost_mark = self.playback.lost_mark_deadline
         if lost_mark is not None and now >= lost_mark:
             self._note("mark_lost", mark=self.playback.queue[0].mark)
             self._on_played(ev.Played(self.playback.queue[0].mark), now)
+        if self.keys and now >= self.keys_at + KEYS_PAUSE:
+            keys, self.keys = self.keys, ""
+            self._take_words(CallerSaid("", keys), now)
         if self.phase is not Phase.TALKING:
             return
         if self.limit_at is not None and now >= self.limit_at:

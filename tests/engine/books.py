@@ -54,6 +54,8 @@ class Books:
         self.limit_at: float | None = None
         self.started_at = 0.0
         self.turn, self.turns, self.reprieves, self.failures, self.fillers = 0, 0, 0, 0, 0
+        self.answered = False
+        """Whether a restored call owes the caller no answer."""
         self._forget_the_moment()
 
     def _forget_the_moment(self) -> None:
@@ -254,12 +256,12 @@ class Books:
         self._cancel()
         self.turn += 1
         self.asking = True
-        if occasion is Occasion.END_REFUSED:
-            self.refused, self.occasion = self.turn - 1, occasion
-            self.budget_end = now + self.budget_left
-        elif fallback:
+        if fallback:
             self.fell_back = True
             self.budget_end = now + 5.0
+        elif occasion is Occasion.END_REFUSED:
+            self.refused, self.occasion = self.turn - 1, occasion
+            self.budget_end = now + self.budget_left
         else:
             self.occasion = self.cause = occasion
             self.spoke = self.fell_back = False
@@ -330,11 +332,11 @@ class Books:
     def _Tick(self, event: ev.Tick, now: float) -> None:
         if self.speech and now >= self._speech_end():
             self.speech = None
+        if self.air and now >= self.air[0].ends + 3.0:
+            self._hear(self.air.pop(0), now)
         if self.keys and now >= self.keys_at + 2.0:
             keys, self.keys = self.keys, ""
             self._words(CallerSaid("", keys), now)
-        if self.air and now >= self.air[0].ends + 3.0:
-            self._hear(self.air.pop(0), now)
         if self.phase is not Phase.TALKING:
             return
         if self.limit_at is not None and now >= self.limit_at:

@@ -168,8 +168,8 @@ class Hostile:
             self.all_played()
             self.tick()
 
-    def crash(self, downtime: float) -> None:
-        """The server dies and another one goes on from the last snapshot."""
+    def crash(self, downtime: float, *first: ev.Event) -> None:
+        """The server dies and another one goes on from the last snapshot; the caller may speak first."""
         if self.call.phase in (Phase.IDLE, Phase.OVER):
             return
         self.check_replay()
@@ -180,6 +180,9 @@ class Hostile:
         self.books.crashed(taken, self.now)
         self.vows.crashed(taken, self.now)
         self.discarded += range(1, self.vows.last_mark + 1)
+        for event in first:
+            self.feed(event)
+        self.feed(ev.CallResumed())
 
     # --- what holds for the whole call --------------------------------------------------------------
     def check_replay(self) -> None:

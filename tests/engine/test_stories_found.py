@@ -168,7 +168,7 @@ def test_refused_request_after_a_farewell_does_not_bring_a_second_farewell():
     phone.says("no thanks")
     phone.says_goodbye("Goodbye.")
     phone.says("bye")
-    phone.passes(3.0)
+    phone.passes(1.0)
     phone.replies(end="customer_declined")
     assert phone.question.occasion is Occasion.END_REFUSED
     phone.says_goodbye()
@@ -184,3 +184,12 @@ def test_refused_request_after_a_silence_leaves_the_line_silent():
     phone.replies(end="no_response")
     phone.replies()
     assert phone.spoken == []
+
+
+def test_late_tick_does_not_cut_what_must_have_been_heard():
+    """A driver that comes late with its Tick finds a sentence with a lost mark heard, not cut by old keys."""
+    phone = Phone(greeting="Hi.", greeting_streamed=True, greeting_barge_in=True)
+    phone.feed(ev.KeyPressed("1"), ev.CallStarted())
+    phone.now = 60.0
+    assert ev.ClearAudio() not in phone.feed(ev.Tick())
+    assert phone.history == ["> Hi.", "< 1"]
