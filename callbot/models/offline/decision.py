@@ -10,6 +10,8 @@ PATIENCE = 3
 """How often one thing is asked, and how many soft refusals in a row are the end."""
 ENOUGH_REFUSALS = 2
 MOST_ABUSE = 3
+TALKS_ON = 4
+"""Words after a goodbye that make it none."""
 ABUSE_AFTER_WARNING = 2
 CLOSING = frozenset(
     ["done", "no", "decline_soft", "not_interested", "thanks", "good_day", "refuse_bare", "bye"]

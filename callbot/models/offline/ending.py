@@ -9,6 +9,7 @@ from callbot.models.offline.decision import (
     LEAVING,
     MOST_ABUSE,
     PATIENCE,
+    TALKS_ON,
     Decision,
     completed,
     declined,
@@ -41,11 +42,16 @@ def ending(state: State, turn: Reading) -> Decision | None:
         return declined("soft refusals in a row")
     if state.abuses >= MOST_ABUSE and not gave and state.missing and "abuse" in acts:
         return declined("abuse")
-    if acts & LEAVING or ("good_day" in acts and state.turns > 1):
+    if (acts & LEAVING and not _goes_on(turn)) or ("good_day" in acts and state.turns > 1):
         return _leaving(state, turn)
     if state.asked.kind == "callback" and state.stuck and not gave and acts & (CLOSING | REFUSING | {"ack"}):
         return declined("could not go on")
     return None
+
+
+def _goes_on(turn: Reading) -> bool:
+    """Whether the caller talks on after the goodbye: it was for somebody else, or not the last word."""
+    return len(turn.after_bye.split()) >= TALKS_ON
 
 
 def _leaving(state: State, turn: Reading) -> Decision | None:

@@ -116,7 +116,7 @@ def find_choice(
         return None, (), False
     top = max(best.values())
     winners = tuple(name for name, score in best.items() if score == top)
-    return (winners[0] if len(winners) == 1 else None), winners, top[0] >= 2
+    return (winners[0] if len(winners) == 1 else None), winners, top[1] == 1 or top[0] > 1
 
 
 def _negated_words(said: Utterance) -> frozenset[int]:
@@ -129,7 +129,11 @@ def _negated_words(said: Utterance) -> frozenset[int]:
 
 
 def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]) -> tuple[int, int]:
-    """(2 whole phrase | 1 a word that only this choice has, how many words) for the best phrase."""
+    """(how many words of its best phrase were said, whether that is all of them).
+
+    A part of a phrase counts only with a word that no other choice has.
+    """
+    own = any(i not in dropped and not form.isdisjoint(choice.own) for i, form in enumerate(spoken))
     best = (0, 0)
     for phrase in choice.phrases:
         hits = sum(
@@ -137,9 +141,10 @@ def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]
             for word in phrase
         )
         if hits == len(phrase):
-            best = max(best, (2, hits))
-    own = sum(i not in dropped and not form.isdisjoint(choice.own) for i, form in enumerate(spoken))
-    return max(best, (1, own)) if own else best
+            best = max(best, (hits, 1))
+        elif hits and own:
+            best = max(best, (hits, 0))
+    return best
 
 
 # --- e-mail -------------------------------------------------------------------------------------

@@ -264,7 +264,7 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
 def _may_replace(state: State, reading: Reading, name: str) -> bool:
     if "also" in reading.acts and "correction" not in reading.acts:
         return False
-    if "correction" in reading.acts or state.asked.field == name:
+    if reading.acts & {"correction", "other_negation"} or state.asked.field == name:
         return True
     kind = state.prepared.fields[name].kind
     if kind == "phone":

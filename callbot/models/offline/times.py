@@ -79,8 +79,8 @@ def _tags(said: Utterance, *, asked: bool) -> list[str]:
     tags = ["L" if word in links else "" for word in words]
     for index in range(len(words)):
         tags[index] = _number_tag(said, index, asked=asked) or tags[index]
-        if asked and _bare_day(words[index]):
-            tags[index] = "H"
+        if _bare_day(words[index]):
+            tags[index] = "H" if asked else "N"
     for found in _lexicon().find(said):
         tag = "S" if found.tag in ("strong", "any") else "H"
         for index in range(found.start, found.end):

@@ -46,6 +46,9 @@ class Reading:
     content: str = ""
     """What the caller says beyond acts, fillers and questions, in the caller's words."""
 
+    after_bye: str = ""
+    """What the caller says after a goodbye."""
+
     @property
     def digits(self) -> str:
         """All digits of the turn, in order."""
@@ -139,6 +142,7 @@ def _read(prepared: Prepared, asked: Asked, text: str, keys: str) -> Reading:
         topics=frozenset(item.tag for item in topics),
         reasons=reasons_shown(prepared, said),
         content=said.slice(*content) if content else "",
+        after_bye=_after_bye(said, found, clauses),
     )
     return collect(prepared, reading, clauses, found)
 
@@ -180,7 +184,10 @@ def _not_meant(said: Utterance, item: Found) -> bool:
     """Whether an end is only spoken of: forbidden ("don't hang up") or reported ("I told them goodbye")."""
     if item.tag not in _ENDS:
         return False
-    before = said.words[max(item.start - 3, 0) : item.start]
+    start = item.start
+    while start and not said.breaks[start]:
+        start -= 1
+    before = said.words[start : item.start]
     return bool(before) and (
         before[-1] in words("vague", "dont") or not words("vague", "told").isdisjoint(before)
     )
@@ -255,6 +262,14 @@ def _opener(index: int, found: list[Found]) -> bool:
 def _asks(item: Found, first: int, end: int, covered: set[int]) -> bool:
     """Whether a question word opens its clause (later it joins clauses: "I know who ...")."""
     return first <= item.start <= first + 1 and item.start < end and item.start not in covered
+
+
+def _after_bye(said: Utterance, found: list[Found], clauses: list[Clause]) -> str:
+    ends = [item.end for item in found if item.tag == "bye"]
+    if not ends:
+        return ""
+    later = [clause for clause in clauses if clause.start >= ends[-1] and (clause.content or clause.question)]
+    return said.slice(later[0].start, later[-1].end) if later else ""
 
 
 def _content(said: Utterance, clauses: list[Clause]) -> tuple[int, int] | None:

@@ -86,7 +86,11 @@ class _Collector:
         self.runs = extraction.runs_of(self.said)
         asks_phone = view is not None and view.kind == "phone"
         if not asks_phone and span is not None:
-            self.runs = tuple(r for r in self.runs if r.end <= span.start or r.start >= span.end)
+            self.runs = tuple(
+                r
+                for r in self.runs
+                if r.end <= span.start or r.start >= span.end or len(r.digits) >= _PHONE_DIGITS
+            )
         target = view if asks_phone else self.prepared.first("phone")
         if target is None:
             return
@@ -134,6 +138,8 @@ class _Collector:
     def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
         asks_time = view is not None and view.kind == "time"
         target = view if asks_time else self.prepared.first("time")
+        if span is not None and self.taken & set(range(span.start, span.end)):
+            span = None
         if target is None or (span is None and not asks_time):
             return
         if span is None or self._greets(span):
@@ -145,12 +151,10 @@ class _Collector:
         busy = self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
         if not asks_time and not mends and (not span.firm or busy):
             return
-        if (
-            not asks_time
-            and view is not None
-            and view.kind in _FREE
-            and not self.acts & {"correction", "need"}
-        ):
+        free = not asks_time and view is not None and view.kind in _FREE
+        if free and not self._fills_clause(clause, span.start, span.end):
+            return
+        if any(f.tag == "other_negation" and clause.start <= f.start < span.start for f in self.found):
             return
         if extraction.negated(self.said, span.start) and span.end < len(self.said.words):
             later = find_time(_rest(self.said, span.end), asked=True)
@@ -262,7 +266,7 @@ class _Collector:
         for clause in self.clauses:
             if clause.wh or self._speaks(clause) or (clause.question and not asks_name):
                 taken.update(range(clause.start, clause.end))
-        doubt = any(clause.question or self._speaks(clause) for clause in self.clauses)
+        doubt = "need" in self.acts or any(clause.question or self._speaks(clause) for clause in self.clauses)
         span = find_name(self.said, asked=asks_name and not self.inject, taken=frozenset(taken), doubt=doubt)
         if span is None or (not span.announced and has_time(self.said, span)):
             return
@@ -389,6 +393,8 @@ _NOT_ANSWERING = frozenset(
     ["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"]
 )
 """Acts of a caller who is not busy with the question at all."""
+_PHONE_DIGITS = 7
+"""Digits that are no hour and no date."""
 _SHORT = 6
 """Words of a turn that one word can decide."""
 _FEW = 2
