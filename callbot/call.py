@@ -42,6 +42,7 @@ from callbot.playback import Playback, Utterance
 from callbot.rules import (
     FAILURES_TO_END,
     FALLBACK_BUDGET,
+    KEYS_LIMIT,
     KEYS_PAUSE,
     SPEECH_LIMIT,
     SPEECH_WITHOUT_WORDS,
@@ -289,8 +290,9 @@ class Call:
             self._take_words(CallerSaid(text), now)
 
     def _on_key(self, event: ev.KeyPressed, now: float) -> None:
+        if len(self.keys) < KEYS_LIMIT:
+            self.keys_at = now
         self.keys += event.key
-        self.keys_at = now
         self._cut(now)
 
     def _take_words(self, said: CallerSaid, now: float) -> None:
@@ -498,8 +500,8 @@ class Call:
     # --- time -----------------------------------------------------------------------------------
     def _on_tick(self, event: ev.Tick, now: float) -> None:
         speech_deadline = self._speech_deadline
-        if speech_deadline is not None and now >= speech_deadline:
-            self._note("speech_without_words", seconds=now - (self._speech_since or now))
+        if self._speech_since is not None and speech_deadline is not None and now >= speech_deadline:
+            self._note("speech_without_words", seconds=now - self._speech_since)
             self._speech_since = None
         lost_mark = self.playback.lost_mark_deadline
         if lost_mark is not None and now >= lost_mark:

@@ -13,6 +13,8 @@ MARK_GRACE = 3.0
 """A carrier that has not returned a mark this long after its audio must have ended has lost it."""
 KEYS_PAUSE = 2.0
 """Keys pressed closer together than this are one entry."""
+KEYS_LIMIT = 30
+"""Further keys do not keep an entry open: a stuck key must not hold a call past its limits."""
 FALLBACK_BUDGET = 5.0
 """The fallback model's own deadline, after the first model has failed."""
 FAILURES_TO_END = 2

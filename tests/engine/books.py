@@ -168,7 +168,9 @@ class Books:
             self._words(CallerSaid(event.text.strip()), now)
 
     def _KeyPressed(self, event: ev.KeyPressed, now: float) -> None:
-        self.keys, self.keys_at = self.keys + event.key, now
+        if len(self.keys) < 30:
+            self.keys_at = now
+        self.keys += event.key
         self._cut(now)
 
     def _CallerHungUp(self, event: ev.CallerHungUp, now: float) -> None:

@@ -202,7 +202,9 @@ def check_file(it: Hostile) -> None:
         path = Path(folder) / "call.jsonl"
         it.record.write(path)
         read = read_record(path)
-        assert read.to_jsonl() == it.record.to_jsonl()
+        assert [e for e in read.entries if e.kind == "event"] == [
+            e for e in it.record.entries if e.kind == "event"
+        ]
         again = [entry_to_json(entry) for entry in replayed(read)]
     recorded = [entry_to_json(entry) for entry in it.record.entries if entry.kind != "event"]
     assert again == recorded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from phone import Phone
 
 from callbot import events as ev
-from callbot.events import Occasion
+from callbot.events import EndedBy, Occasion
 
 
 def test_fallback_is_told_why_it_is_asked():
@@ -193,3 +193,13 @@ def test_late_tick_does_not_cut_what_must_have_been_heard():
     phone.now = 60.0
     assert ev.ClearAudio() not in phone.feed(ev.Tick())
     assert phone.history == ["> Hi.", "< 1"]
+
+
+def test_stuck_key_does_not_hold_a_call_past_its_limit():
+    """Keys without end are cut into entries, and the call ends at its limit."""
+    phone = Phone(limit_seconds=60.0).starts()
+    for _ in range(200):
+        phone.feed(ev.KeyPressed("5"))
+        phone.passes(1.0)
+    assert phone.hang_up is not None
+    assert phone.hang_up.by is EndedBy.LIMIT
