@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from callbot.evals.scenario import Scenario
 from callbot.evals.scenario_files import read_scenarios
 from callbot.evals.statistics import f1, pass_hat_k, percentile, wilson
 from callbot.evals.summary import scenario_report, summarise
+from callbot.models.base import Delta, Finished, Request
 from callbot.models.scripted import ScriptedModel
 from callbot.record import Record, read_record, replayed
 
@@ -629,6 +631,48 @@ async def test_a_request_that_the_callers_words_outdate_is_no_request(stage: Sta
     assert (request.turn, request.reason) == (1, "customer_declined")
     record.command(2.6, ev.Note("speech_without_words", {"seconds": 1.1}))
     assert outcome_of(record).first_request == request
+
+
+class Stalls:
+    """A provider that takes the question and never answers."""
+
+    name = "stalls"
+    latency = None
+    uses_prompt = True
+
+    async def stream(self, request: Request) -> AsyncGenerator[Delta | Finished]:
+        yield Delta('{"spoken_reply": "One mo')
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_provider_that_stalls_is_infra_whoever_notices_first(stage: Stage) -> None:
+    runner = Runner(
+        Stalls(), stage.folder, budget=Budget(), on_finished=lambda scenario, run: None, reply_deadline=0.05
+    )
+    shop = Business.model_validate(SHOP)
+    scenarios = stage.scenarios("{say: hello}, {say: no thanks}", END_IN_2)
+    results = await runner.run([Attempt(scenarios[0], shop, number) for number in range(1, 9)], 8)
+    assert {run.verdict for run in results.runs["call"]} == {"infra"}
+
+
+async def test_an_interruption_counts_from_the_reply_not_from_the_filler(stage: Stage) -> None:
+    class Slow(ScriptedModel):
+        latency = 3.0
+
+    path = stage.folder / "replies.yaml"
+    path.write_text(yaml.safe_dump([reply("Let me tell you all about what we do here."), DECLINED]))
+    runner = Runner(Slow(path), stage.folder, budget=Budget(), on_finished=lambda scenario, run: None)
+    scenarios = stage.scenarios("{say: hello}, {say: no thanks, barge_in: 0.8}", END_IN_2)
+    results = await runner.run([Attempt(scenarios[0], Business.model_validate(SHOP), 1)], 1)
+    run = results.runs["call"][0]
+    assert [turn.bot for turn in run.turns] == [
+        "One moment Let me tell you all about what we do here.",
+        "All right, goodbye.",
+    ]
+    assert run.verdict == "on_time"
 
 
 async def test_variants_run_as_scenarios_of_their_own(stage: Stage) -> None:
