@@ -99,7 +99,7 @@ def _national(phone: str) -> str:
 
     number = phonenumbers.parse(phone)
     text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
-    return "".join(char for char in text if char.isdigit())
+    return "".join(char for char in text if char.isdecimal())
 
 
 # --- names --------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def find_address(said: Utterance) -> tuple[int, int] | None:
     kinds, before = words("address", "after_number"), words("address", "before_name")
     for index, word in enumerate(said.words):
         clause = said.clause_end(index)
-        if word.isdigit() and len(word) <= 5:
+        if word.isdecimal() and len(word) <= 5:
             street = next(
                 (i for i in range(index + 1, min(index + 5, clause)) if said.words[i] in kinds), None
             )
@@ -187,7 +187,7 @@ def find_address(said: Utterance) -> tuple[int, int] | None:
                 return index, _with_town(said, street + 1)
         elif (word in before or word[1:] in before) and index + 1 < clause:
             number = next(
-                (i for i in range(index + 1, min(index + 6, clause)) if said.words[i].isdigit()), None
+                (i for i in range(index + 1, min(index + 6, clause)) if said.words[i].isdecimal()), None
             )
             if number is not None:
                 return index, _with_town(said, number + 1)

@@ -39,7 +39,7 @@ def _blocked(word: str) -> bool:
         len(word) > 4 and word[0] == "ה" and word[1:] in words("stop", "name")
     ):
         return word not in _doubtful()
-    return (number_word(word) is not None and word not in first_names()) or word.isdigit()
+    return (number_word(word) is not None and word not in first_names()) or word.isdecimal()
 
 
 def find_name(

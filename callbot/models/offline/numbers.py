@@ -57,14 +57,14 @@ def _teen_endings() -> frozenset[str]:
 
 def number_word(word: str) -> str | None:
     """The digits of a single number word, or of a word of digits; None for any other word."""
-    if word.isdigit():
+    if word.isdecimal():
         return word
     kind, value = _words().get(word, ("", ""))
     return value if kind in ("units", "teens", "tens") else None
 
 
 def _part(word: str) -> _Part | None:
-    if word.isascii() and word.isdigit():
+    if word.isascii() and word.isdecimal():
         return _Part("digits", word)
     known = _words()
     if entry := known.get(word):

@@ -78,6 +78,7 @@ class Prepared:
     fields: dict[str, FieldView]
     facts: tuple[Fact, ...]
     reasons: tuple[Reason, ...]
+    required: frozenset[str]
     route: tuple[str, str] | None = None
     """The fields for origin and destination, where there are both."""
     memory: dict[object, object] = field(default_factory=dict)
@@ -124,6 +125,7 @@ def _prepare(business: Business) -> Prepared:
         fields,
         tuple(_fact(key, value) for key, value in business.facts.items()),
         tuple(_reason(r.name, r.when, tuple(r.needs)) for r in business.end_reasons),
+        frozenset(business.required),
         ends_of(fields),
     )
 

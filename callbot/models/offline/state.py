@@ -6,7 +6,7 @@ business's own question, by the words that set a field apart, by how bots usuall
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,7 +26,12 @@ _UNHEARD = frozenset(
 _SHORT = 6
 """Words of a turn that holds a value and little else."""
 NOTHING = Asked()
+UNKNOWING = frozenset(["dont_know", "have_none"])
 REFUSING = frozenset(["refuse_give", "refuse_bare"])
+
+
+def _zeros() -> defaultdict[str, int]:
+    return defaultdict(int)
 
 
 @dataclass(slots=True)
@@ -42,16 +47,14 @@ class State:
     turn: Reading | None = None
     turns: int = 0
     """Caller turns so far, this one included."""
-    asks: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
-    unknowns: Counter[str] = field(default_factory=Counter)
+    asks: defaultdict[str, int] = field(default_factory=_zeros)
+    refusals: defaultdict[str, int] = field(default_factory=_zeros)
+    unknowns: defaultdict[str, int] = field(default_factory=_zeros)
     """How often the caller did not know (or have) what was asked."""
     soft_row: int = 0
     persons: int = 0
     insisted: bool = False
     abuses: int = 0
-    misheard: int = 0
-    """Turns in a row that gave nothing to go on."""
     wraps: int = 0
     """How often the bot asked whether there is anything else."""
     wrapped_row: int = 0
@@ -206,23 +209,34 @@ def _score(prepared: Prepared, name: str, sentence: Utterance) -> float:
 
 # --- the caller's side --------------------------------------------------------------------------
 def _caller(state: State, spoken: list[CallerSaid], *, current: bool, lost: bool) -> None:
-    text = ", ".join(item.text for item in spoken if item.text.strip())
-    keys = "".join(item.keys for item in spoken)
+    if len(spoken) == 1:
+        text, keys = spoken[0].text, spoken[0].keys
+    else:
+        text = ", ".join(item.text for item in spoken if item.text.strip())
+        keys = "".join(item.keys for item in spoken)
     reading = read(state.prepared, state.asked, text, keys)
     state.turns += 1
     _language(state, reading)
-    values = dict(reading.values)
-    _phone_in_place(state, reading, values)
-    _numbered_choice(state, reading, values)
+    values: Mapping[str, str] = reading.values
+    if keys or reading.runs or state.partial or not reading.acts.isdisjoint(_ABOUT_NUMBERS):
+        values = dict(values)
+        _phone_in_place(state, reading, values)
+    if (keys or len(reading.said.words) <= _SHORT) and state.asked.kind == "field":
+        values = dict(values)
+        _numbered_choice(state, reading, values)
     if current:
         state.turn = reading
         _take(state, reading, values)
     else:
         for name, value in values.items():
-            kind = state.prepared.fields[name].kind
-            if name not in state.lead and (lost or kind in ("phone", "choice", "time", "name")):
+            if name not in state.lead and (lost or state.prepared.fields[name].kind in _SURE):
                 state.lead[name] = state.new[name] = value
-    _count(state, reading, values, current=current)
+    _count(state, reading, values)
+
+
+_ABOUT_NUMBERS = frozenset(["my_number", "yes"])
+_SURE = frozenset(["phone", "choice", "time", "name"])
+"""Kinds whose values are known for what they are long after they were said."""
 
 
 def _language(state: State, reading: Reading) -> None:
@@ -294,7 +308,7 @@ def _phone_in_place(state: State, reading: Reading, values: dict[str, str]) -> N
             values[target.name] = phone
             return
     pressed = reading.keys.strip("*#")
-    readings = (pressed,) if pressed.isdigit() else _all_readings(reading)
+    readings = (pressed,) if pressed.isdecimal() else _all_readings(reading)
     if not asks_phone or not readings:
         if reading.said.words and not {"wait", "ack", "yes"} & reading.acts:
             state.partial = ()
@@ -323,7 +337,7 @@ def _numbered_choice(state: State, reading: Reading, values: dict[str, str]) -> 
     view = state.prepared.fields.get(state.asked.field)
     if view is None or view.kind != "choice" or view.name in values:
         return
-    number = int(reading.keys) if reading.keys.isdigit() and len(reading.keys) <= 2 else 0
+    number = int(reading.keys) if reading.keys.isdecimal() and len(reading.keys) <= 2 else 0
     if not number and len(reading.said.words) <= 4:
         number = max((_ORDINALS.get(word.removeprefix("ה"), 0) for word in reading.said.words), default=0)
     names = list(view.field.choices)
@@ -337,7 +351,7 @@ _ORDINALS = {
 }  # fmt: skip
 
 
-def _count(state: State, reading: Reading, values: Mapping[str, str], *, current: bool) -> None:
+def _count(state: State, reading: Reading, values: Mapping[str, str]) -> None:
     """Keep the counts that decide when patience ends."""
     acts = reading.acts
     if "injection" in acts:
@@ -345,26 +359,26 @@ def _count(state: State, reading: Reading, values: Mapping[str, str], *, current
     if "person" in acts:
         state.persons += 1
         state.insisted = state.insisted or "insist" in acts
-    state.abuses += "abuse" in acts
-    state.reasons |= reading.reasons
-    field_asked = state.asked.field if state.asked.kind == "field" else ""
-    required = field_asked in state.missing or field_asked in values
-    gave = bool(values) or bool(reading.question)
-    asks_phone = bool(field_asked) and state.prepared.fields[field_asked].kind == "phone"
-    refuses = bool(acts & REFUSING) or ("no" in acts and required) or ("no_callback" in acts and asks_phone)
-    if field_asked and refuses and not gave and required:
-        state.refusals[field_asked] += 1
-    if field_asked and acts & {"dont_know", "have_none"} and not values:
-        state.unknowns[field_asked] += 1
-    soft = is_soft(reading) and not gave
-    optional = (bool(field_asked) and not required) or state.asked.kind == "anything_else"
-    state.soft_row = (
-        state.soft_row + 1 if soft and not optional else (state.soft_row if _idle(acts, gave) else 0)
-    )
-    blank = reading.empty or (not acts and not gave and not reading.content)
-    state.misheard = state.misheard + 1 if blank else 0
-    wrapped = state.asked.kind == "anything_else"
-    state.wrapped_row = state.wrapped_row + 1 if wrapped and not gave and not reading.content else 0
+    if "abuse" in acts:
+        state.abuses += 1
+    if reading.reasons:
+        state.reasons |= reading.reasons
+    wrapping = state.asked.kind == "anything_else"
+    asked = state.asked.field if state.asked.kind == "field" else ""
+    gave = bool(values) or reading.question
+    required = asked in state.prepared.required
+    if asked and acts and not gave:
+        phone = state.prepared.fields[asked].kind == "phone"
+        refuses = not acts.isdisjoint(REFUSING) or "no" in acts or ("no_callback" in acts and phone)
+        if refuses and required and asked not in state.lead:
+            state.refusals[asked] += 1
+        if not acts.isdisjoint(UNKNOWING):
+            state.unknowns[asked] += 1
+    if is_soft(reading) and not gave and not wrapping and (required or not asked):
+        state.soft_row += 1
+    elif not _idle(acts, gave):
+        state.soft_row = 0
+    state.wrapped_row = state.wrapped_row + 1 if wrapping and not gave and not reading.content else 0
 
 
 def is_soft(reading: Reading) -> bool:

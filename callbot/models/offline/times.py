@@ -118,7 +118,7 @@ def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
         after in "./" and after and _small(said, index + 1)
     ):
         return "C" if asked else "H"
-    if word.isdigit() and len(word) > 1 and word[0] == "0":
+    if word.isdecimal() and len(word) > 1 and word[0] == "0":
         return ""
     led = index > 0 and said.words[index - 1] in _set("hour_lead")
     if not led and _counts(said, index):
@@ -137,7 +137,7 @@ def _counts(said: Utterance, index: int) -> bool:
 
 
 def _small(said: Utterance, index: int) -> bool:
-    return 0 <= index < len(said.words) and said.words[index].isdigit() and len(said.words[index]) <= 2
+    return 0 <= index < len(said.words) and said.words[index].isdecimal() and len(said.words[index]) <= 2
 
 
 def _spans(said: Utterance, tags: list[str], *, asked: bool) -> list[TimeSpan]:

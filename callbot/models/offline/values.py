@@ -348,7 +348,7 @@ class _Collector:
             return
         start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
         text = self.said.slice(start, end)
-        if any(len(word) > 1 or word.isdigit() for word in self.said.words[start:end]):
+        if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
             self._put(view, text, firm=True)
 
     def _content_bounds(self, view: FieldView) -> tuple[int, int] | None:
