@@ -6,6 +6,7 @@ name in the business file, times and free text in the caller's own words.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -49,7 +50,7 @@ class LeadField(StrictModel):
 
     def normalised(self, value: str, region: str) -> str | None:
         """The value in the form it is kept in, or None when it is not valid for this field."""
-        text = " ".join(value.split())
+        text = " ".join(printable(value).split())
         if not text:
             return None
         if self.type == "phone":
@@ -57,6 +58,14 @@ class LeadField(StrictModel):
         if self.type == "choice":
             return _choice(self.choices, text)
         return text
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """``text`` without what no store keeps and no voice reads: control characters, halves of characters."""
+    return _UNPRINTABLE.sub("", text)
 
 
 def folded(text: str) -> str:

@@ -12,29 +12,25 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
 
 from callbot.business import BUILT_IN_REASONS, Business
 from callbot.ending import LEAD_COMPLETE
 from callbot.events import Control
-from callbot.fields import LeadField
+from callbot.fields import LeadField, printable
+from callbot.spoken import Sentences, SpokenWords
 
 LEAD_STATUSES = ("in_progress", "complete", "declined")
-_KEYS = ("spoken_reply", "should_end_call", "end_reason", "lead_status", "missing_fields")
+
+_MOST_CHARACTERS = 64_000
+"""Of one reply: a hundred times a long one. What comes after is not read."""
+_MOST_OBJECTS = 20
+"""Braces at which the reply's object is looked for."""
 
 _OBJECT_START = re.compile(r'\{\s*"')
-_SENTENCE_END = re.compile(r"(?:[.!?\u2026]+[\"'\u201d\u05f4)]*)(?=\s)|\n")
-_ABBREVIATION = re.compile(r"(?:^|\s)(?:Dr|Mr|Mrs|Ms|St|No|vs|\w)\.$")
-_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_MARKDOWN_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_LINE_MARKUP = re.compile(r"^\s*(?:#{1,6}\s+|[-*\u2022]\s+|>\s+|\d+[.)]\s+(?=\D))", re.MULTILINE)
-_INLINE_MARKUP = re.compile(r"\*+|`+|~~|(?<!\w)_+|_+(?!\w)")
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_UNSPEAKABLE = re.compile(r"[{}\[\]<>|\\]")
-_WORD = re.compile(r"\w")
 _NULL_WORDS = frozenset({"", "null", "none", "n/a", "unknown", "undefined"})
 
 
@@ -104,32 +100,23 @@ def _field_schema(field: LeadField) -> dict[str, Any]:
 
 # --- reading ------------------------------------------------------------------------------------
 class ReplyReader:
-    """Reads one reply as it streams: ``feed`` text, speak what it returns, then ``finish``."""
+    """Reads one reply as it streams: ``feed`` text, speak what it returns, then ``finish``.
+
+    What is spoken depends on the text alone, never on the pieces that it came in.
+    """
 
     def __init__(self, business: Business) -> None:
         self._business = business
         self._buffer = ""
-        self._start: int | None = None
-        self._spoken_length = 0
+        self._words = SpokenWords()
+        self._sentences = Sentences()
         self._faults: list[str] = []
-        self._leak = False
 
     def feed(self, text: str) -> list[str]:
         """Take the next piece of the stream; return the sentences that are complete with it."""
-        self._buffer += text
-        if self._start is None:
-            found = _OBJECT_START.search(self._buffer)
-            if found is None:
-                return []
-            self._start = found.start()
-        try:
-            partial = from_json(self._buffer[self._start :], allow_partial="trailing-strings")
-        except ValueError:
-            partial = _whole_object(self._buffer, self._start)
-        if not isinstance(partial, dict):
-            return []
-        words = partial.get("spoken_reply")
-        return self._sentences(words, whole=len(partial) > 1) if isinstance(words, str) else []
+        self._buffer += text[: _MOST_CHARACTERS + 1 - len(self._buffer)]
+        self._words.read(self._buffer)
+        return self._sentences.of(self._words.text, whole=self._words.closed)
 
     def finish(self, reason: str = "stop", detail: str = "") -> tuple[list[str], Reply]:
         """The rest of the sentences and the reply itself. ``reason``: as in ``models.base.Finished``.
@@ -138,46 +125,21 @@ class ReplyReader:
         """
         if reason != "stop":
             raise BrokenReply(_UNFINISHED.get(reason, reason) + (f": {detail}" if detail else ""))
-        raw, start = self._whole()
-        if self._buffer[:start].strip() or self._buffer[start:].rstrip()[-1:] != "}":
-            self._faults.append("text around the JSON object")
-        envelope = _envelope(raw, self._faults)
-        rest = self._sentences(envelope.spoken_reply, whole=True)
-        if self._leak:
+        if len(self._buffer) > _MOST_CHARACTERS:
+            raise BrokenReply(f"the reply is longer than {_MOST_CHARACTERS} characters")
+        envelope = _envelope(_only_object(self._buffer, self._faults), self._faults)
+        if not envelope.spoken_reply.startswith(self._words.text):
+            raise BrokenReply("the reply says spoken_reply twice, with different words")
+        rest = self._sentences.of(envelope.spoken_reply, whole=True)
+        if self._sentences.leak:
             raise BrokenReply("spoken_reply holds JSON or names of the contract; it must be plain speech")
+        if self._sentences.markup:
+            self._faults.append("markup in spoken_reply")
         control = _control(envelope, self._business, self._faults)
-        if not control.should_end_call and not _WORD.search(envelope.spoken_reply):
+        if not control.should_end_call and not self._sentences.said:
             raise BrokenReply("spoken_reply is empty although the call goes on")
         lead, invalid = _lead(envelope.lead, self._business, self._faults)
         return rest, Reply(control, lead, invalid, tuple(self._faults))
-
-    def _whole(self) -> tuple[dict[str, Any], int]:
-        if not self._buffer.strip():
-            raise BrokenReply("the reply is empty")
-        for found in _OBJECT_START.finditer(self._buffer):
-            whole = _whole_object(self._buffer, found.start())
-            if whole is not None and "spoken_reply" in whole:
-                return whole, found.start()
-        if self._start is None:
-            raise BrokenReply("the reply is not a JSON object")
-        raise BrokenReply(
-            "the reply is not one complete, valid JSON object with spoken_reply, control and lead"
-        )
-
-    def _sentences(self, words: str, *, whole: bool) -> list[str]:
-        """New complete sentences of ``words``, cleaned; nothing more once contract text appears."""
-        sentences = []
-        for start, end in _boundaries(words, self._spoken_length, whole):
-            raw = words[start:end]
-            if "{" in raw or any(key in raw for key in _KEYS):
-                self._leak = True
-            self._spoken_length = end
-            cleaned = speakable(raw)
-            if cleaned != " ".join(raw.split()) and "markup in spoken_reply" not in self._faults:
-                self._faults.append("markup in spoken_reply")
-            if not self._leak and _WORD.search(cleaned):
-                sentences.append(cleaned)
-        return sentences
 
 
 _UNFINISHED = {
@@ -187,33 +149,68 @@ _UNFINISHED = {
 }
 
 
-def speakable(text: str) -> str:
-    """``text`` without markdown, links, tags and braces, in one line."""
-    text = _MARKDOWN_LINK.sub(r"\1", text)
-    text = _URL.sub("", text)
-    text = _LINE_MARKUP.sub("", text)
-    text = _TAG.sub("", text)
-    text = _INLINE_MARKUP.sub("", text)
-    return " ".join(_UNSPEAKABLE.sub(" ", text).split())
+def _only_object(buffer: str, faults: list[str]) -> dict[str, Any]:
+    """The one reply object in ``buffer``. Raises BrokenReply."""
+    if not buffer.strip():
+        raise BrokenReply("the reply is empty")
+    found, end = _find_object(buffer, 0)
+    if found is None:
+        has_object = _OBJECT_START.search(buffer)
+        what = "one complete, valid JSON object" if has_object else "a JSON object"
+        raise BrokenReply(f"the reply is not {what} with spoken_reply, control and lead")
+    begin = end - len(found.text)
+    if buffer[:begin].strip() or buffer[end:].strip():
+        faults.append("text around the JSON object")
+    if found.loose:
+        faults.append("line breaks or control characters inside a JSON string")
+    second, _ = _find_object(buffer, end)
+    if second is not None and second.value != found.value:
+        raise BrokenReply("the reply holds two different objects; it must be one")
+    return found.value
 
 
-def _boundaries(words: str, start: int, whole: bool) -> list[tuple[int, int]]:
-    found = []
-    for match in _SENTENCE_END.finditer(words, start):
-        if not _ABBREVIATION.search(words[start : match.end()]):
-            found.append((start, match.end()))
-            start = match.end()
-    if whole and words[start:].strip():
-        found.append((start, len(words)))
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: dict[str, Any]
+    text: str
+    loose: bool
+    """Readable only with line breaks or control characters in strings."""
+
+
+def _find_object(buffer: str, start: int) -> tuple[_Found | None, int]:
+    """The first complete object with ``spoken_reply`` from ``start`` on, and where it ends."""
+    for place in islice(_OBJECT_START.finditer(buffer, start), _MOST_OBJECTS):
+        for decoder in (_STRICT, _LOOSE):
+            try:
+                value, end = decoder.raw_decode(buffer, place.start())
+            except (ValueError, RecursionError):
+                continue
+            if "spoken_reply" in value:
+                return _Found(value, buffer[place.start() : end], decoder is _LOOSE), end
+            break
+    return None, start
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise BrokenReply(f"the key {_shortened(key)} stands twice in one object")
+        found[key] = value
     return found
 
 
-def _whole_object(buffer: str, start: int) -> dict[str, Any] | None:
-    try:
-        value, _ = json.JSONDecoder().raw_decode(buffer, start)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+_STRICT = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_unrepeated)
+_LOOSE = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_unrepeated, strict=False)
+
+
+def _shortened(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= 60 else text[:60] + "\u2026"
 
 
 # --- validation ---------------------------------------------------------------------------------
@@ -223,14 +220,14 @@ class _RawControl(BaseModel):
     end_reason: str | None = None
     lead_status: Literal["in_progress", "complete", "declined"] = "in_progress"
     missing_fields: list[str] = []
-    notes: str | None = ""
+    notes: str = ""
 
 
 class _Envelope(BaseModel):
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
     spoken_reply: str
     control: _RawControl
-    lead: dict[str, str | None] | None = None
+    lead: dict[str, Any] | None = None
 
 
 def _envelope(raw: dict[str, Any], faults: list[str]) -> _Envelope:
@@ -238,55 +235,98 @@ def _envelope(raw: dict[str, Any], faults: list[str]) -> _Envelope:
         envelope = _Envelope.model_validate(raw, strict=True)
     except ValidationError as strict:
         try:
-            envelope = _Envelope.model_validate(raw)
+            envelope = _Envelope.model_validate(_mended(raw))
         except ValidationError as error:
-            raise BrokenReply("; ".join(_describe(fault) for fault in error.errors())) from error
+            raise BrokenReply("; ".join(_describe(fault) for fault in error.errors()[:5])) from error
         faults.extend(_describe(fault) for fault in strict.errors())
-    faults.extend(
-        f"extra key {key}" for key in (*(envelope.model_extra or ()), *(envelope.control.model_extra or ()))
-    )
-    present = envelope.model_fields_set | envelope.control.model_fields_set
-    expected = _Envelope.model_fields.keys() | _RawControl.model_fields.keys()
-    faults.extend(f"missing key {key}" for key in sorted(expected - present))
+    given = (*raw, *(f"control.{key}" for key in raw["control"]))
+    expected = (*_Envelope.model_fields, *(f"control.{key}" for key in _RawControl.model_fields))
+    faults.extend(f"extra key {_shortened(key)}" for key in given if key not in expected)
+    faults.extend(f"missing key {key}" for key in expected if key not in given)
     return envelope
 
 
+def _mended(raw: dict[str, Any]) -> dict[str, Any]:
+    """``raw`` with odd types read where nothing is decided by them: missing_fields and notes."""
+    control = raw.get("control")
+    if not isinstance(control, dict):
+        return raw
+    control = dict(control)
+    missing = control.get("missing_fields", [])
+    if missing is None or isinstance(missing, str):
+        names = [name.strip() for name in (missing or "").split(",")]
+        control["missing_fields"] = [name for name in names if name.casefold() not in _NULL_WORDS]
+    if not isinstance(control.get("notes", ""), str):
+        control["notes"] = ""
+    return {**raw, "control": control}
+
+
+_EXPECTED = {
+    "bool": "true or false",
+    "string": "text",
+    "literal": f"one of {', '.join(LEAD_STATUSES)}",
+    "list": "a list",
+    "dict": "an object",
+    "model": "an object",
+}
+
+
 def _describe(fault: Mapping[str, Any]) -> str:
-    return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
+    place = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "missing":
+        return f"{place} is missing"
+    expected = _EXPECTED.get(fault["type"].partition("_")[0], "of another type")
+    return f"{place} must be {expected}, not {_named(fault['input'])}"
+
+
+def _named(value: object) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else _shortened(json.dumps(value, ensure_ascii=False))
 
 
 def _control(envelope: _Envelope, business: Business, faults: list[str]) -> Control:
     raw = envelope.control
     reason = raw.end_reason
-    if reason is not None and reason.casefold() in _NULL_WORDS:
-        faults.append("end_reason is a word for null")
+    if reason is not None and reason.strip().casefold() in _NULL_WORDS:
+        faults.append("control.end_reason is a word for null")
         reason = None
     if reason is not None and reason not in end_reasons(business):
-        raise BrokenReply(f"end_reason {reason!r} is none of {', '.join(end_reasons(business))}")
+        known = ", ".join(end_reasons(business))
+        raise BrokenReply(f'control.end_reason "{_shortened(reason)}" is none of {known}')
     if raw.should_end_call and reason is None:
         raise BrokenReply("should_end_call is true but end_reason is null")
     if not raw.should_end_call and reason is not None:
         raise BrokenReply(f"should_end_call is false but end_reason is {reason}")
-    if reason == LEAD_COMPLETE and raw.missing_fields:
-        raise BrokenReply(
-            f"end_reason is lead_complete but missing_fields names {', '.join(raw.missing_fields)}"
-        )
-    return Control(raw.should_end_call, reason, raw.lead_status, tuple(raw.missing_fields), raw.notes or "")
+    missing = tuple(_shortened(name) for name in raw.missing_fields)
+    if reason == LEAD_COMPLETE and missing:
+        raise BrokenReply(f"end_reason is lead_complete but missing_fields names {', '.join(missing)}")
+    names = {field.name for field in business.fields}
+    faults.extend(f"missing_fields names the unknown field {name}" for name in missing if name not in names)
+    return Control(raw.should_end_call, reason, raw.lead_status, missing, printable(raw.notes))
 
 
 def _lead(
-    raw: Mapping[str, str | None] | None, business: Business, faults: list[str]
+    raw: Mapping[str, Any] | None, business: Business, faults: list[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     valid: dict[str, str] = {}
     invalid: dict[str, str] = {}
     fields = {field.name: field for field in business.fields}
     for name, value in (raw or {}).items():
         if name not in fields:
-            faults.append(f"extra key lead.{name}")
-        elif value is not None and value.strip().casefold() in _NULL_WORDS:
-            faults.append(f"lead.{name} is a word for null")
+            faults.append(f"extra key lead.{_shortened(name)}")
+        elif isinstance(value, (bool, dict, list)):
+            raise BrokenReply(f"lead.{name} must be text or null, not {_named(value)}")
         elif value is not None:
-            normalised = fields[name].normalised(value, business.phone_region)
-            (invalid if normalised is None else valid)[name] = value if normalised is None else normalised
+            if not isinstance(value, str):
+                faults.append(f"lead.{name} must be text, not a number")
+            text = printable(str(value)).strip()
+            normalised = fields[name].normalised(text, business.phone_region)
+            if text.casefold() in _NULL_WORDS:
+                faults.append(f"lead.{name} is a word for null")
+            elif normalised is None:
+                invalid[name] = text
+            else:
+                valid[name] = normalised
     faults.extend(f"missing key lead.{name}" for name in fields if name not in (raw or {}))
     return valid, invalid
