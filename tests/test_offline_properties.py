@@ -17,7 +17,7 @@ from callbot.models.offline.text import utterance
 WORDS = st.sampled_from(
     "לא כן תודה ביי רגע שלום אני דנה לוי קוראים לי מחר בבוקר ספות דירה כמה עולה אפס חמש שתיים 052 1234567 צריך מעוניין נציג"
     " no yes thanks bye hello I'm Dana my name is tomorrow two five double 617 555 how much stop agent wrong number ? . , !"
-    " { } \" +972 @ לא-צריך מ ל ב ה ו ' 12:30 {} \u200f ךםןףץ İ ß 5".split()
+    " { } \" +972 @ לא-צריך מ ל ב ה ו ' 12:30 {} \u200f ךםןףץ İ ß 5".split()  # noqa: SIM905 (a line of words)
 )
 TALK = st.one_of(
     st.lists(WORDS, max_size=9).map(" ".join),

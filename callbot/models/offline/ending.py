@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from callbot.events import LeadStatus
 from callbot.models.offline.decision import (
-    CLOSING,
     ABUSE_AFTER_WARNING,
+    CLOSING,
     LEAVING,
     MOST_ABUSE,
     PATIENCE,

@@ -21,6 +21,10 @@ _WILD = 2
 """Words that one ``*`` may swallow."""
 
 
+_REMEMBERED = 20_000
+"""Words of which a lexicon remembers whether they begin a phrase."""
+
+
 class Found(NamedTuple):
     """Words ``start`` to ``end`` (exclusive) are a phrase for ``tag``."""
 
@@ -44,6 +48,8 @@ class Lexicon:
     def __init__(self, phrases: Mapping[str, Iterable[str]] | None = None, prefixes: str = "וש") -> None:
         self._root = _Node()
         self._prefixes = prefixes
+        self._starts: dict[str, tuple[_Node, ...]] = {}
+        """Where phrases that begin with a word go on; most words begin none."""
         for tag, texts in (phrases or {}).items():
             for text in texts:
                 self.add(tag, text)
@@ -60,6 +66,7 @@ class Lexicon:
                     node = node.next.setdefault(word, _Node())
             if tag not in node.tags and node is not self._root:
                 node.tags = (*node.tags, tag)
+        self._starts.clear()
 
     def find(self, said: Utterance) -> list[Found]:
         """All phrases in the utterance, left to right, the longest first choice at each word."""
@@ -67,7 +74,13 @@ class Lexicon:
         words = said.words
         index, count = 0, len(words)
         while index < count:
-            end, tags, solid = self._longest(said, index)
+            starts = self._starts.get(words[index])
+            if starts is None:
+                starts = self._begin(words[index])
+            if not starts:
+                index += 1
+                continue
+            end, tags, solid = self._longest(said, index, starts)
             if tags:
                 found.extend(Found(tag, index, end) for tag in tags)
                 index = solid
@@ -79,7 +92,9 @@ class Lexicon:
         """The tags of all phrases found."""
         return frozenset(found.tag for found in self.find(said))
 
-    def _longest(self, said: Utterance, start: int) -> tuple[int, tuple[str, ...], int]:
+    def _longest(
+        self, said: Utterance, start: int, starts: tuple[_Node, ...]
+    ) -> tuple[int, tuple[str, ...], int]:
         """End and tags of the longest phrase at ``start``, and where its last real word ends.
 
         What a last ``*`` swallows may begin another phrase; and no ``*`` reaches over a break.
@@ -87,11 +102,7 @@ class Lexicon:
         words = said.words
         best_end, best_solid = start, start
         best: tuple[str, ...] = ()
-        stack: list[tuple[_Node, int, int]] = [
-            (node, start + 1, start + 1)
-            for form in self._forms(words[start])
-            if (node := self._root.next.get(form))
-        ]
+        stack = [(node, start + 1, start + 1) for node in starts]
         while stack:
             node, index, solid = stack.pop()
             if node.tags and index > best_end:
@@ -108,6 +119,13 @@ class Lexicon:
                         break
                     stack.append((node.wild, index + skip, solid))
         return best_end, best, best_solid
+
+    def _begin(self, word: str) -> tuple[_Node, ...]:
+        if len(self._starts) > _REMEMBERED:
+            self._starts.clear()
+        nodes = tuple(node for form in self._forms(word) if (node := self._root.next.get(form)))
+        self._starts[word] = nodes
+        return nodes
 
     def _forms(self, word: str) -> tuple[str, ...]:
         if len(word) < 3 or word[0] not in self._prefixes:

@@ -18,7 +18,6 @@ from callbot.models.offline.state import REFUSING, State, is_soft
 from callbot.models.offline.taking import accept, note_down
 from callbot.models.offline.understanding import Reading
 
-
 EXPLAINED = ("phone", "name", "email", "address", "time")
 """Kinds of fields that have a reason of their own for being asked."""
 

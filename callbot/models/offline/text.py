@@ -7,27 +7,19 @@ returned in the caller's own spelling; ``stems`` folds Hebrew prefixes, plurals 
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(r"\d+|[^\W\d_]+(?:['\"][^\W\d_]+)*'?")
 _BREAK = re.compile(r"[,;!?\n()\[\]{}…]|[.:](?=\s|$)|\s-+\s|--")
-_QUOTES = str.maketrans(
-    {
-        "’": "'",
-        "‘": "'",
-        "`": "'",
-        "׳": "'",
-        "´": "'",
-        "״": '"',
-        "“": '"',
-        "”": '"',
-        "־": "-",
-        "–": "-",
-        "—": "-",
-        "‑": "-",
-    }
-)
+_PLAIN: dict[int, str | None] = {
+    **dict.fromkeys(range(0x0591, 0x05BE)),  # accents and niqqud
+    **dict.fromkeys((0x05BF, 0x05C1, 0x05C2, 0x05C4, 0x05C5, 0x05C7)),
+    **dict.fromkeys((0xAD, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))),
+    **{ord(char): "'" for char in "’‘`׳´"},
+    **{ord(char): '"' for char in "״“”"},
+    **{ord(char): "-" for char in "־–—‑"},
+}
+"""What is dropped (marks that are not heard), and the one sign for signs that look alike."""
 _FINALS = str.maketrans("ךםןףץ", "כמנפצ")
 _HEBREW = re.compile(r"[א-ת]")
 _LATIN = re.compile(r"[A-Za-z]")
@@ -78,12 +70,7 @@ def utterance(text: str) -> Utterance:
 
 def _clean(text: str) -> str:
     """Without niqqud, direction marks and typographic quotes, spaces single, but case as it was."""
-    plain = "".join(
-        c
-        for c in text.translate(_QUOTES)
-        if not "\u0591" <= c <= "\u05c7" and unicodedata.category(c) != "Cf"
-    )
-    return " ".join(plain.split())
+    return " ".join((text if text.isascii() else text.translate(_PLAIN)).split())
 
 
 def _lower(text: str) -> str:

@@ -6,34 +6,17 @@ from dataclasses import replace
 
 from callbot.models.offline import extraction
 from callbot.models.offline.names import find_name, first_names, has_time
-from callbot.models.offline.numbers import Run
 from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.routes import find_route
 from callbot.models.offline.text import Utterance, utterance
-from callbot.models.offline.times import TimeSpan, find_time, time_words
+from callbot.models.offline.texts import FEW, FREE, TextCollector
+from callbot.models.offline.times import TimeSpan, find_time
 from callbot.models.offline.understanding import SPEECH_ACTS, Clause, Reading
 
-_FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
-_MOST_FREE_WORDS = 60
 
-
-class _Collector:
+class _Collector(TextCollector):
     """Works through the kinds of values in the order of how sure they are."""
-
-    def __init__(
-        self, prepared: Prepared, reading: Reading, clauses: list[Clause], found: list[Found]
-    ) -> None:
-        self.prepared, self.reading, self.clauses, self.found = prepared, reading, clauses, found
-        self.said = reading.said
-        self.acts = reading.acts
-        self.asked = reading.asked
-        self.values: dict[str, str] = {}
-        self.firm: set[str] = set()
-        self.rivals: tuple[str, ...] = ()
-        self.runs: tuple[Run, ...] = ()
-        self.taken: set[int] = set()
-        self.inject = "injection" in self.acts
 
     def run(self) -> Reading:
         """All values of the turn."""
@@ -63,23 +46,6 @@ class _Collector:
             rivals=self.rivals,
             acts=wrong,
         )
-
-    def _asked_view(self) -> FieldView | None:
-        return (
-            self.prepared.fields.get(self.asked.field) if self.asked.kind in ("field", "callback") else None
-        )
-
-    def _put(self, view: FieldView, value: str, *, firm: bool = False) -> bool:
-        valid = view.field.normalised(value, self.prepared.region)
-        if valid is None:
-            return False
-        self.values[view.name] = valid
-        if firm:
-            self.firm.add(view.name)
-        return True
-
-    def _clause(self, index: int) -> Clause:
-        return next(clause for clause in self.clauses if clause.start <= index < clause.end)
 
     # --- phones, e-mail -------------------------------------------------------------------------
     def _phone(self, view: FieldView | None, span: TimeSpan | None) -> None:
@@ -151,7 +117,7 @@ class _Collector:
         busy = self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
         if not asks_time and not mends and (not span.firm or busy):
             return
-        free = not asks_time and view is not None and view.kind in _FREE
+        free = not asks_time and view is not None and view.kind in FREE
         if free and not self._fills_clause(clause, span.start, span.end):
             return
         if any(f.tag == "other_negation" and clause.start <= f.start < span.start for f in self.found):
@@ -167,7 +133,7 @@ class _Collector:
 
     def _fills_clause(self, clause: Clause, start: int, end: int) -> bool:
         """Whether hardly anything else is said in the clause; then all of it is taken."""
-        if clause.end - clause.start - (end - start) > _FEW:
+        if clause.end - clause.start - (end - start) > FEW:
             return False
         self.taken.update(range(clause.start, clause.end))
         return True
@@ -193,7 +159,7 @@ class _Collector:
                 continue
             if view is asked and self._yes_no_choice(view):
                 continue
-            if view is not asked and asked is not None and asked.kind in _FREE:
+            if view is not asked and asked is not None and asked.kind in FREE:
                 if not _yes_or_no(view):
                     self._aside(view)
                 continue
@@ -219,8 +185,8 @@ class _Collector:
                 continue
             part = utterance(self.said.slice(clause.start, clause.end))
             choice, _, whole = extraction.find_choice(view, part)
-            several = sum(other.content for other in self.clauses) > 1 or len(part.words) >= _FEW
-            if choice is not None and whole and several and len(part.words) <= 2 + _FEW:
+            several = sum(other.content for other in self.clauses) > 1 or len(part.words) >= FEW
+            if choice is not None and whole and several and len(part.words) <= 2 + FEW:
                 self._put(view, choice)
                 self.taken.update(range(clause.start, clause.end))
                 return True
@@ -291,103 +257,6 @@ class _Collector:
             for view in self.prepared.fields.values()
         )
 
-    # --- text -----------------------------------------------------------------------------------
-    def _address(self, asked: FieldView | None) -> None:
-        """A street address that was not (or not only) asked for."""
-        views = [view for view in self.prepared.fields.values() if view.kind == "address"]
-        span = extraction.find_address(self.said)
-        if (
-            len(views) != 1
-            or span is None
-            or (asked is not None and asked.kind in _FREE and asked not in views)
-        ):
-            return
-        if self._clause(span[0]).question:
-            return
-        if asked not in views or self.taken or "correction" in self.acts:
-            self._put(views[0], self.said.slice(*span), firm=True)
-
-    def _with_in(self) -> None:
-        """The answer to "in which ...?" said unasked: "ואני במכבי"."""
-        views = [view for view in self.prepared.fields.values() if view.in_which]
-        if len(views) != 1 or views[0].name in self.values or views[0].name == self.asked.field:
-            return
-        for clause in self.clauses:
-            start = clause.start
-            if (
-                clause.question
-                or clause.end - start not in (2, 3)
-                or self.taken & set(range(start, clause.end))
-            ):
-                continue
-            word = self.said.words[start + 1]
-            if self.said.words[start] not in words("with_in", "who") or word[0] != "ב" or len(word) <= _FEW:
-                continue
-            if word not in words("with_in", "not") and start + 1 not in time_words(self.said):
-                self._put(views[0], self.said.slice(start + 1, clause.end)[1:].lstrip("-"))
-                self.taken.update(range(start, clause.end))
-
-    def _labelled(self) -> None:
-        for view in self.prepared.fields.values():
-            if view.kind in ("text", "service", "address", "city") and view.name != self.asked.field:
-                value = extraction.find_labelled(view, self.said) if view.name not in self.values else None
-                if value and not self.reading.question:
-                    self._put(view, value, firm=True)
-
-    def _free(self, view: FieldView | None) -> None:
-        if view is None or view.kind not in _FREE or view.name in self.values:
-            return
-        if self.acts & _NOT_ANSWERING or ("bye" in self.acts and len(self.reading.content.split()) < 2):
-            return
-        if self.acts & {"yes", "no"} and view.yes_no and view.field.required:
-            start, end = extraction.trimmed(self.said, 0, len(self.said.words))
-            self._put(view, self.said.slice(0, end) if end else self.said.clean)
-            return
-        bounds = self._content_bounds(view)
-        if bounds is None:
-            return
-        start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
-        text = self.said.slice(start, end)
-        if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
-            self._put(view, text, firm=True)
-
-    def _content_bounds(self, view: FieldView) -> tuple[int, int] | None:
-        """The words that answer: first to last clause that says something and gives no other value."""
-        saying = [
-            clause
-            for clause in self.clauses
-            if clause.content and not self.taken.issuperset(range(clause.start, clause.end))
-        ]
-        if any(name != view.name for name in self.values):
-            saying = [c for c in saying if not self.taken & set(range(c.start, c.end))]
-        if not saying or saying[-1].end - saying[0].start > _MOST_FREE_WORDS:
-            return None
-        return saying[0].start, saying[-1].end
-
-    def _opening(self) -> None:
-        """What the caller wants, said right after the greeting, where a field takes it as text."""
-        target = self.prepared.first("service")
-        if target is None or target.name in self.values or self.asked.kind not in ("help", "nothing"):
-            return
-        own = any(word in words("vague", "own") for word in self.said.words)
-        if self.reading.question or self.acts & _NOT_ANSWERING or not (self.acts & {"need", "past"} or own):
-            return
-        vague = words("vague", "word")
-        saying = []
-        for clause in self.clauses:
-            span = range(clause.start, clause.end)
-            if (
-                clause.content
-                and not self.taken & set(span)
-                and not any(self.said.words[i] in vague for i in span)
-            ):
-                saying.append(clause)
-        if not saying:
-            return
-        start, end = extraction.trimmed(self.said, saying[0].start, saying[-1].end)
-        if end - start >= 2 and not self.taken & set(range(start, end)):
-            self._put(target, self.said.slice(start, end))
-
 
 _NOT_ANSWERING = frozenset(
     ["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"]
@@ -397,8 +266,6 @@ _PHONE_DIGITS = 7
 """Digits that are no hour and no date."""
 _SHORT = 6
 """Words of a turn that one word can decide."""
-_FEW = 2
-"""Words beside a value that make no answer of their own."""
 _OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
 _NO_NAME = (SPEECH_ACTS | {"other_negation"}) - {"self_call", "reassure"}
 """Acts whose clause holds no name."""

@@ -1,0 +1,153 @@
+"""Free text, addresses and other words that one turn gives: what is left when all else is known."""
+
+from __future__ import annotations
+
+from callbot.models.offline import extraction
+from callbot.models.offline.numbers import Run
+from callbot.models.offline.phrases import Found, words
+from callbot.models.offline.prepared import FieldView, Prepared
+from callbot.models.offline.times import time_words
+from callbot.models.offline.understanding import Clause, Reading
+
+FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
+"""Kinds of fields that take any words."""
+_MOST_WORDS = 60
+FEW = 2
+"""Words beside a value that make no answer of their own."""
+
+_NOT_ANSWERING = frozenset(
+    ["person", "abuse", "decline_firm", "not_interested", "call_later", "wrong_number"]
+)
+"""Acts of a caller who is not busy with the question at all."""
+
+
+class TextCollector:
+    """What all collecting shares, and the collecting of free text."""
+
+    def __init__(
+        self, prepared: Prepared, reading: Reading, clauses: list[Clause], found: list[Found]
+    ) -> None:
+        self.prepared, self.reading, self.clauses, self.found = prepared, reading, clauses, found
+        self.said = reading.said
+        self.acts = reading.acts
+        self.asked = reading.asked
+        self.values: dict[str, str] = {}
+        self.firm: set[str] = set()
+        self.rivals: tuple[str, ...] = ()
+        self.runs: tuple[Run, ...] = ()
+        self.taken: set[int] = set()
+        self.inject = "injection" in self.acts
+
+    def _asked_view(self) -> FieldView | None:
+        return (
+            self.prepared.fields.get(self.asked.field) if self.asked.kind in ("field", "callback") else None
+        )
+
+    def _put(self, view: FieldView, value: str, *, firm: bool = False) -> bool:
+        valid = view.field.normalised(value, self.prepared.region)
+        if valid is None:
+            return False
+        self.values[view.name] = valid
+        if firm:
+            self.firm.add(view.name)
+        return True
+
+    def _clause(self, index: int) -> Clause:
+        return next(clause for clause in self.clauses if clause.start <= index < clause.end)
+
+    # --- text -----------------------------------------------------------------------------------
+    def _address(self, asked: FieldView | None) -> None:
+        """A street address that was not (or not only) asked for."""
+        views = [view for view in self.prepared.fields.values() if view.kind == "address"]
+        span = extraction.find_address(self.said)
+        if (
+            len(views) != 1
+            or span is None
+            or (asked is not None and asked.kind in FREE and asked not in views)
+        ):
+            return
+        if self._clause(span[0]).question:
+            return
+        if asked not in views or self.taken or "correction" in self.acts:
+            self._put(views[0], self.said.slice(*span), firm=True)
+
+    def _with_in(self) -> None:
+        """The answer to "in which ...?" said unasked: "ואני במכבי"."""
+        views = [view for view in self.prepared.fields.values() if view.in_which]
+        if len(views) != 1 or views[0].name in self.values or views[0].name == self.asked.field:
+            return
+        for clause in self.clauses:
+            start = clause.start
+            if (
+                clause.question
+                or clause.end - start not in (2, 3)
+                or self.taken & set(range(start, clause.end))
+            ):
+                continue
+            word = self.said.words[start + 1]
+            if self.said.words[start] not in words("with_in", "who") or word[0] != "ב" or len(word) <= FEW:
+                continue
+            if word not in words("with_in", "not") and start + 1 not in time_words(self.said):
+                self._put(views[0], self.said.slice(start + 1, clause.end)[1:].lstrip("-"))
+                self.taken.update(range(start, clause.end))
+
+    def _labelled(self) -> None:
+        for view in self.prepared.fields.values():
+            if view.kind in ("text", "service", "address", "city") and view.name != self.asked.field:
+                value = extraction.find_labelled(view, self.said) if view.name not in self.values else None
+                if value and not self.reading.question:
+                    self._put(view, value, firm=True)
+
+    def _free(self, view: FieldView | None) -> None:
+        if view is None or view.kind not in FREE or view.name in self.values:
+            return
+        if self.acts & _NOT_ANSWERING or ("bye" in self.acts and len(self.reading.content.split()) < 2):
+            return
+        if self.acts & {"yes", "no"} and view.yes_no and view.field.required:
+            start, end = extraction.trimmed(self.said, 0, len(self.said.words))
+            self._put(view, self.said.slice(0, end) if end else self.said.clean)
+            return
+        bounds = self._content_bounds(view)
+        if bounds is None:
+            return
+        start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
+        text = self.said.slice(start, end)
+        if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
+            self._put(view, text, firm=True)
+
+    def _content_bounds(self, view: FieldView) -> tuple[int, int] | None:
+        """The words that answer: first to last clause that says something and gives no other value."""
+        saying = [
+            clause
+            for clause in self.clauses
+            if clause.content and not self.taken.issuperset(range(clause.start, clause.end))
+        ]
+        if any(name != view.name for name in self.values):
+            saying = [c for c in saying if not self.taken & set(range(c.start, c.end))]
+        if not saying or saying[-1].end - saying[0].start > _MOST_WORDS:
+            return None
+        return saying[0].start, saying[-1].end
+
+    def _opening(self) -> None:
+        """What the caller wants, said right after the greeting, where a field takes it as text."""
+        target = self.prepared.first("service")
+        if target is None or target.name in self.values or self.asked.kind not in ("help", "nothing"):
+            return
+        own = any(word in words("vague", "own") for word in self.said.words)
+        if self.reading.question or self.acts & _NOT_ANSWERING or not (self.acts & {"need", "past"} or own):
+            return
+        vague = words("vague", "word")
+        saying = []
+        for clause in self.clauses:
+            span = range(clause.start, clause.end)
+            if (
+                clause.content
+                and not self.taken & set(span)
+                and not any(self.said.words[i] in vague for i in span)
+            ):
+                saying.append(clause)
+        if not saying:
+            return
+        start, end = extraction.trimmed(self.said, saying[0].start, saying[-1].end)
+        if end - start >= 2 and not self.taken & set(range(start, end)):
+            self._put(target, self.said.slice(start, end))
