@@ -50,6 +50,8 @@ class LeadField(StrictModel):
 
     def normalised(self, value: str, region: str) -> str | None:
         """The value in the form it is kept in, or None when it is not valid for this field."""
+        if value in self.choices:
+            return value
         text = " ".join(printable(value).split())
         if not text:
             return None

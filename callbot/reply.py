@@ -322,7 +322,7 @@ def _lead(
                 faults.append(f"lead.{name} must be text, not a number")
             text = printable(str(value)).strip()
             normalised = fields[name].normalised(text, business.phone_region)
-            if text.casefold() in _NULL_WORDS:
+            if text.casefold() in _NULL_WORDS and normalised not in fields[name].choices:
                 faults.append(f"lead.{name} is a word for null")
             elif normalised is None:
                 invalid[name] = text

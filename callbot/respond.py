@@ -31,6 +31,9 @@ async def respond(model: Model, request: Request, turn: int) -> AsyncGenerator[t
     clock = _Stopwatch(model.latency)
     spoken: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
+        if attempt > 1 and request.seconds_left <= 0:
+            break  # the model's own time is up: that is its fault, not the provider's
+        clock.attempt = attempt
         reader = ReplyReader(request.business)
         silent = attempt > 1 and bool(spoken)  # words were heard already: only control and lead count
         try:
@@ -105,9 +108,10 @@ def _faults(turn: int, attempt: int, reply: Reply) -> Iterator[Note]:
 
 
 class _Stopwatch:
-    """Seconds since the question was asked: measured, or as the model declares."""
+    """Seconds since the question was asked: measured, or as the model declares for each answer."""
 
     def __init__(self, latency: float | None) -> None:
+        self.attempt = 1
         self._latency = latency
         self._started = time.perf_counter()
 
@@ -115,4 +119,4 @@ class _Stopwatch:
         return time.perf_counter() - self._started
 
     def seconds(self) -> float:
-        return self.real() if self._latency is None else self._latency
+        return self.real() if self._latency is None else self._latency * self.attempt
