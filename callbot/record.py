@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic_core import to_json
 
@@ -29,8 +29,7 @@ Kind = Literal["event", "command", "note"]
 Happening = Event | Command
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One thing that happened, ``t`` seconds after the driver's origin."""
 
     t: float
@@ -60,7 +59,7 @@ class Record:
     def of(self, *types: type) -> Iterator[tuple[float, Any]]:
         """Time and value of every entry of these types."""
         for entry in self.entries:
-            if isinstance(entry.what, types):
+            if type(entry.what) in types:  # events and commands have no subclasses
                 yield entry.t, entry.what
 
     def notes(self, kind: str) -> Iterator[tuple[float, Mapping[str, Any]]]:
@@ -72,7 +71,7 @@ class Record:
     def to_jsonl(self) -> bytes:
         """The whole Record as UTF-8 JSON lines."""
         lines = [to_json({"schema": SCHEMA, **self.header})]
-        lines.extend(to_json(entry_to_json(entry)) for entry in self.entries)
+        lines.extend(map(to_json, map(entry_to_json, self.entries)))
         return b"\n".join(lines) + b"\n"
 
     def write(self, path: Path) -> None:
@@ -82,7 +81,7 @@ class Record:
 
 def header(*, call_id: str, rules: Rules, **facts: object) -> dict[str, Any]:
     """A Record's header: the call, the rules it ran by, and what else identifies it."""
-    return {"call": call_id, **facts, "rules": asdict(rules)}
+    return {"call": call_id, **facts, "rules": {name: getattr(rules, name) for name in _RULES}}
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
@@ -90,10 +89,11 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
     what = entry.what
     if isinstance(what, Note):
         return {"t": entry.t, "kind": entry.kind, "type": what.type, "data": what.data}
-    data: dict[str, Any] = {"t": entry.t, "kind": entry.kind, "type": _NAMES[type(what)]}
-    for name in _FIELDS[type(what)]:
+    kind = type(what)
+    data: dict[str, Any] = {"t": entry.t, "kind": entry.kind, "type": _NAMES[kind]}
+    for name in _FIELDS[kind]:
         data[name] = getattr(what, name)
-    if type(what) is ev.AskModel:
+    if isinstance(what, ev.AskModel):
         data["history"] = len(what.history)
     return data
 
@@ -151,12 +151,13 @@ def rules_from_json(data: Mapping[str, Any]) -> Rules:
 def replayed(record: Record) -> list[Entry]:
     """Commands and engine notes that the engine of today gives for a Record's events."""
     call = Call(rules_from_json(record.header["rules"]))
-    entries = []
+    entries: list[Entry] = []
     for entry in record.entries:
         if entry.kind == "event":
             commands = call.receive(entry.what, entry.t)  # type: ignore[arg-type]
             entries.extend(
-                Entry(entry.t, "note" if type(command) is Note else "command", command) for command in commands
+                Entry(entry.t, "note" if type(command) is Note else "command", command)
+                for command in commands
             )
     return entries
 
@@ -173,4 +174,5 @@ def _snake(name: str) -> str:
 _CLASSES: tuple[type, ...] = (*get_args(Event), *get_args(Command))
 _NAMES: dict[type, str] = {cls: _snake(cls.__name__) for cls in _CLASSES}
 _TYPES: dict[str, type] = {name: cls for cls, name in _NAMES.items()}
+_RULES = tuple(f.name for f in fields(Rules))
 _FIELDS: dict[type, tuple[str, ...]] = {cls: tuple(f.name for f in fields(cls)) for cls in _CLASSES}

@@ -73,6 +73,8 @@ class VirtualDriver:
         self._scene = Scene(call)
         self._agenda: list[tuple[float, int, ev.Event | ev.Note]] = []
         self._order = itertools.count()
+        self._deadline: float | None = None
+        """The call's, as of the last event."""
         self._audio_ends = 0.0
         self._on_air: dict[int, float] = {}
         """Marks of the carrier's buffer and when each will have been played."""
@@ -100,11 +102,16 @@ class VirtualDriver:
     async def _step(self) -> None:
         scene = self._scene
         agenda = self._agenda[0][0] if self._agenda else None
-        deadline = self._call.deadline
+        deadline = self._deadline
+        if agenda is not None and agenda <= scene.now and (deadline is None or agenda <= deadline):
+            await self._happen(heapq.heappop(self._agenda)[2])  # nothing can come before it
+            return
         due = self._caller.due(scene)
-        wakes = self._caller.wakes()
         waits = [t for t in (agenda, deadline, due) if t is not None]
-        when = min([*waits, wakes] if wakes > scene.now else waits)
+        wakes = self._caller.wakes()
+        if wakes > scene.now:
+            waits.append(wakes)
+        when = min(waits)
         scene.now = max(scene.now, when)
         if agenda == when:
             await self._happen(heapq.heappop(self._agenda)[2])
@@ -137,6 +144,7 @@ class VirtualDriver:
                 failure = command if command.type == "reply_failed" else failure
             else:
                 await self._obey(command)
+        self._deadline = self._call.deadline
         if failure is not None:  # reported by the provider, or the turn's deadline passed first
             raise ProviderFailed(str(failure.data["error"]))
 

@@ -73,7 +73,7 @@ class Attempt:
 class Results:
     """What has run so far, by scenario name."""
 
-    runs: dict[str, list[RunReport]] = field(default_factory=dict)
+    runs: dict[str, list[RunReport]] = field(default_factory=dict, repr=False)  # asyncio.run makes a repr
     interrupted: bool = False
     stopped_by: CallbotError | None = None
     """The error that made it pointless to go on."""
