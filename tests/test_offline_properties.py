@@ -14,11 +14,12 @@ from callbot.events import CallerSaid, Occasion
 from callbot.models.offline.phrases import table
 from callbot.models.offline.text import utterance
 
-WORDS = st.sampled_from(
+_LINE = (
     "לא כן תודה ביי רגע שלום אני דנה לוי קוראים לי מחר בבוקר ספות דירה כמה עולה אפס חמש שתיים 052 1234567 צריך מעוניין נציג"
     " no yes thanks bye hello I'm Dana my name is tomorrow two five double 617 555 how much stop agent wrong number ? . , !"
-    " { } \" +972 @ לא-צריך מ ל ב ה ו ' 12:30 {} \u200f ךםןףץ İ ß 5".split()  # noqa: SIM905 (a line of words)
+    " { } \" +972 @ לא-צריך מ ל ב ה ו ' 12:30 {} \u200f ךםןףץ İ ß 5"
 )
+WORDS = st.sampled_from(_LINE.split())
 TALK = st.one_of(
     st.lists(WORDS, max_size=9).map(" ".join),
     st.text(max_size=40),

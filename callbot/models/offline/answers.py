@@ -28,6 +28,8 @@ def answer(state: State, reading: Reading) -> str | None:
     about_hours = "hours" in topics and prepared.business.hours
     if about_hours and not any(fact.topics & topics or _named(fact, reading) for fact in facts):
         return hours_text(state, reading)
+    if not facts and not topics and prepared.business.hours and _day_asked(state, reading):
+        return hours_text(state, reading)
     if facts:
         return " ".join(fact_text(fact, language) for fact in facts)
     if options := _options_asked(prepared, reading):
@@ -187,6 +189,8 @@ def _days(key: str, words: Mapping[str, Any]) -> str:
 
 def _range(value: str, words: Mapping[str, Any]) -> str:
     match = _TIME_RANGE.match(value)
+    if value.strip().lower() == "closed":
+        return str(words["shut"])
     return str(words["time"]).format(a=match[1], b=match[2]) if match else value
 
 

@@ -10,6 +10,9 @@ PATIENCE = 3
 """How often one thing is asked, and how many soft refusals in a row are the end."""
 ENOUGH_REFUSALS = 2
 MOST_ABUSE = 3
+FEWEST_HITS = 3
+MOST_OF = 0.6
+"""Words, and share of the words, of a reason's description that a caller must say to have given cause."""
 TALKS_ON = 4
 """Words after a goodbye that make it none."""
 ABUSE_AFTER_WARNING = 2
@@ -31,6 +34,8 @@ class Decision:
     farewell: str = ""
     """Key of the farewell; empty for an end without words."""
     note: str = ""
+    again: bool = False
+    """The caller wants to hear the same question once more."""
     listed: bool = False
     """The choices were said already."""
 

@@ -6,8 +6,10 @@ from callbot.events import LeadStatus
 from callbot.models.offline.decision import (
     ABUSE_AFTER_WARNING,
     CLOSING,
+    FEWEST_HITS,
     LEAVING,
     MOST_ABUSE,
+    MOST_OF,
     PATIENCE,
     TALKS_ON,
     Decision,
@@ -87,9 +89,11 @@ def _given_cause(state: State, reason: Reason, turn: Reading) -> bool:
         return True
     if reason.needs and reason.concepts & state.reasons:
         return True
+    if reason.concepts:
+        return False
     heard = [stems(word) for word in turn.said.words if word not in stop_words()]
     hits = sum(any(not form.isdisjoint(word) for form in heard) for word in reason.words)
-    return len(reason.words) >= 2 and hits >= 2 and hits / len(reason.words) >= 0.6
+    return hits >= FEWEST_HITS and hits / len(reason.words) >= MOST_OF
 
 
 def declared(state: State, concept: str) -> Reason | None:

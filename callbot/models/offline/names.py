@@ -11,6 +11,8 @@ from callbot.models.offline.text import Utterance, is_hebrew
 from callbot.models.offline.times import find_time
 
 _MOST_WORDS = 4
+_HOUSE_NUMBER = 4
+"""Most digits of a house's number."""
 
 
 class NameSpan(NamedTuple):
@@ -159,9 +161,15 @@ def _plausible(said: Utterance, span: tuple[int, int], clause_end: int) -> bool:
     start, end = span
     if said.words[start] in _doubtful() and end - start == 1 and said.words[start] == "שלום":
         return False
-    if end == clause_end or _closed(said, span) or number_word(said.words[end]) is not None:
+    if end == clause_end or _closed(said, span) or _phone_follows(said, end):
         return not (end - start > 2 and said.words[start] not in first_names())
     return said.words[start] in first_names()
+
+
+def _phone_follows(said: Utterance, index: int) -> bool:
+    """Whether what follows is dictated digits, and not the number of a house."""
+    digits = [number_word(word) or "" for word in said.words[index:]]
+    return bool(digits[0]) and len("".join(digits)) > _HOUSE_NUMBER
 
 
 def may_be_name(said: Utterance) -> bool:

@@ -51,7 +51,8 @@ def _words() -> dict[str, tuple[str, str]]:
 
 
 @cache
-def _teen_endings() -> frozenset[str]:
+def teen_endings() -> frozenset[str]:
+    """Words that make a teen of the unit before them."""
     return frozenset(table("numbers")["teen_ending"])
 
 
@@ -102,7 +103,7 @@ def digit_runs(said: Utterance) -> tuple[Run, ...]:
 
 def _merged_teen(parts: list[_Part], part: _Part, word: str) -> _Part:
     """A teen of two words ("שתים עשרה") is one number: the unit before it is taken back."""
-    if word in _teen_endings() and parts and parts[-1].kind == "units" and parts[-1].value != "0":
+    if word in teen_endings() and parts and parts[-1].kind == "units" and parts[-1].value != "0":
         return _Part("teens", "1" + parts.pop().value)
     return part
 

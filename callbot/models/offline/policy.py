@@ -96,8 +96,9 @@ def _wrap_up(state: State, turn: Reading) -> Decision:
     acts = turn.acts
     asked = state.prepared.fields.get(state.asked.field) if state.asked.kind == "field" else None
     wrapped = state.wraps > 0 or (state.optional_asked and (asked is None or asked.kind == "notes"))
-    noted = note_down(state, turn) if wrapped and not turn.question else False
-    if turn.question:
+    asking = _asks(state, turn)
+    noted = note_down(state, turn) if wrapped and not asking else False
+    if asking:
         return _answered(state, turn, Decision(ask=":anything_else"))
     if not state.new or noted:
         if "wait" in acts and not noted:
@@ -151,12 +152,12 @@ def _collect(state: State, turn: Reading) -> Decision:
     if state.new:
         if "person" in acts:
             return _asking(state, _person(state, decision))
-        if turn.question:
+        if _asks(state, turn):
             return _answered(state, turn, _acknowledge(state, decision))
         if acts & LEAVING:
             return _asking(state, decision.then("before_leaving"))
         return _asking(state, _acknowledge(state, decision, opening=state.turns == 1))
-    if turn.question:
+    if _asks(state, turn):
         return _answered(state, turn, decision)
     if "number_was_wrong" in acts and (phone := state.prepared.first("phone")):
         return Decision(ask=phone.name, note="number to be corrected").then("fix_phone")
@@ -165,6 +166,30 @@ def _collect(state: State, turn: Reading) -> Decision:
     if "person" in acts:
         return _asking(state, _person(state, decision))
     return _unanswered(state, turn, decision)
+
+
+def _asks(state: State, turn: Reading) -> bool:
+    """Whether the turn asks something: by its words, by its tone, or by naming what a fact is about."""
+    if turn.question:
+        return True
+    if state.new or not turn.content or turn.acts & _BUSY:
+        return False
+    if turn.said.question_mark:
+        return True
+    names_topic = bool(turn.topics) and bool(state.missing) and not turn.acts & CLOSING
+    return names_topic and answer(state, turn) is not None
+
+
+_BUSY = REFUSING | {
+    "repeat",
+    "wait",
+    "person",
+    "robot",
+    "smalltalk",
+    "which_business",
+    "maybe_business",
+    "abuse",
+}
 
 
 def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
@@ -192,6 +217,7 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
             return Decision(ask=":what_help", note="soft refusal").then("soft_help")
         return _asking(state, decision.then("soft_1" if state.soft_row <= 1 else "soft_2"))
     if "repeat" in acts:
+        decision.again = True
         return _asking(state, decision.then("again"))
     if social := _social(state, turn, decision):
         return _asking(state, social)

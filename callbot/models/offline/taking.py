@@ -17,6 +17,10 @@ def note_down(state: State, turn: Reading) -> bool:
         return False
     old = state.request.lead.get(view.name)
     text = turn.content if old is None or old == turn.content else f"{old}; {turn.content}"
+    valid = view.field.normalised(text, state.prepared.region)
+    if valid is None:
+        return False
+    text = valid
     if view.name not in state.new:
         state.lead[view.name] = state.new[view.name] = text
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from callbot.models.offline.numbers import number_word
+from callbot.models.offline.numbers import number_word, teen_endings
 from callbot.models.offline.phrases import Lexicon, table, words
 from callbot.models.offline.text import Utterance, is_hebrew
 
@@ -31,8 +31,12 @@ def _set(name: str) -> frozenset[str]:
     return frozenset(table("times")[name])
 
 
-def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
-    """The words that say when, or None. ``asked``: a time was asked for, so that "five" is one."""
+def find_time(said: Utterance, *, asked: bool, mends: bool = False) -> TimeSpan | None:
+    """The words that say when, or None.
+
+    ``asked``: a time was asked for, so that "five" is one. ``mends``: what was said first is taken
+    back, so that the last time counts.
+    """
     tags = _tags(said, asked=asked)
     spans = _spans(said, tags, asked=asked)
     if not spans:
@@ -44,6 +48,8 @@ def find_time(said: Utterance, *, asked: bool) -> TimeSpan | None:
             merged.append(other)
         else:
             merged[-1] = TimeSpan(last.start, other.end, last.firm or other.firm)
+    if mends:
+        return merged[-1]
     return min(reversed(merged), key=lambda span: (not span.firm, _beside(said, span)))
 
 
@@ -90,6 +96,9 @@ def _tags(said: Utterance, *, asked: bool) -> list[str]:
             tags[index] = "H" if "S" in tags[max(index - 1, 0) : index + 2] else ""
     hour_words = _set("hour_words")
     for index in range(1, len(words)):
+        if tags[index - 1] == "H" and words[index] in teen_endings():
+            tags[index] = "H"
+    for index in range(1, len(words)):
         if words[index] in hour_words and tags[index - 1] in ("C", "H") and tags[index] in ("", "L"):
             tags[index] = "H"
             if words[index] in ("am", "pm", "oclock"):
@@ -98,6 +107,7 @@ def _tags(said: Utterance, *, asked: bool) -> list[str]:
 
 
 def _bare_day(word: str) -> bool:
+    word = word[1:] if word[0] == "ו" and len(word) > 3 else word
     return word in _DAYS or (word[0] in "בל" and word[1:] in _DAYS)
 
 

@@ -241,7 +241,13 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         form = any(item.tag == "ask" and first <= item.start <= first + 1 for item in asking)
         request = any(start <= item.start < end for item in requests)
         topic = any(start <= item.start < end for item in topics)
-        question = wh or ((form or (mark and topic)) and not request) or (topic and end - start <= 3 and mark)
+        opener = mark and said.words[first] in words("questions", "openers")
+        question = (
+            wh
+            or opener
+            or ((form or (mark and topic)) and not request)
+            or (topic and end - start <= 3 and mark)
+        )
         if topic and end - first <= 2 and not covered.issuperset(range(first, end)):
             question = question or all(any(t.start <= i < t.end for t in topics) for i in range(first, end))
         acts_here = any(item.start < end and item.end > start for item in speech)

@@ -27,9 +27,9 @@ class _Collector(TextCollector):
         if not self.inject:
             self._route()
             self._time(view, span)
-            self._choices(view)
         self._names(view)
         if not self.inject:
+            self._choices(view)
             self._address(view)
             self._labelled()
             self._with_in()
@@ -97,9 +97,8 @@ class _Collector(TextCollector):
 
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
-        return find_time(
-            self.said, asked=(view is not None and view.kind == "time") or "correction" in self.acts
-        )
+        mends = "correction" in self.acts
+        return find_time(self.said, asked=mends or (view is not None and view.kind == "time"), mends=mends)
 
     def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
         asks_time = view is not None and view.kind == "time"
@@ -133,7 +132,7 @@ class _Collector(TextCollector):
 
     def _fills_clause(self, clause: Clause, start: int, end: int) -> bool:
         """Whether hardly anything else is said in the clause; then all of it is taken."""
-        if clause.end - clause.start - (end - start) > FEW:
+        if clause.end - clause.start - (end - start) > FEW + 1:
             return False
         self.taken.update(range(clause.start, clause.end))
         return True
@@ -163,7 +162,8 @@ class _Collector(TextCollector):
                 if not _yes_or_no(view):
                     self._aside(view)
                 continue
-            choice, rivals, whole = extraction.find_choice(view, self.said, self._done_with())
+            done = self._done_with() | (set() if view is asked else self.taken)
+            choice, rivals, whole = extraction.find_choice(view, self.said, done)
             if choice is None:
                 if view is asked and len(rivals) > 1:
                     self.rivals = rivals

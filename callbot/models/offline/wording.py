@@ -70,6 +70,8 @@ def _question(state: State, decision: Decision, ask: str, words: dict[str, Any])
         view = state.prepared.fields[ask]
         if decision.listed and view.kind == "choice":
             return view.field.ask or str(words["ask"]["which"][0])
+        if decision.again and view.field.ask:
+            return view.field.ask
         return field_question(state, view, words)
     key = ask[1:]
     if key == "anything_else":
