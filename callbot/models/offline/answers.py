@@ -15,6 +15,8 @@ from callbot.models.offline.text import is_hebrew, key_stems, same, stems, utter
 from callbot.models.offline.understanding import Reading
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SHORT = 4
+"""Words of a question that is about nothing but a name."""
 _LONG_VALUE_WORDS = 6
 """A fact of so many words is a sentence of its own and is said without its key."""
 _TIME_RANGE = re.compile(r"^\s*(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})\s*$")
@@ -92,6 +94,8 @@ def _options_asked(prepared: Prepared, reading: Reading) -> tuple[str, ...]:
 
 def names_business(state: State, reading: Reading) -> bool:
     """Whether the turn says the business's own name ("Is that Ruti's?")."""
+    if len(reading.said.words) > _SHORT:
+        return False
     own = content_stems(state.prepared.business.name)
     return any(not stems(word).isdisjoint(own) for word in reading.said.words if word not in stop_words())
 

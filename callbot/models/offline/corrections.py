@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from callbot.models.offline import extraction
 from callbot.models.offline.names import find_name, first_names
 from callbot.models.offline.numbers import Run
-from callbot.models.offline.text import Utterance, same, utterance
+from callbot.models.offline.prepared import FieldView
+from callbot.models.offline.text import Utterance, key_stems, same, stems, utterance
 from callbot.models.offline.understanding import Reading
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def corrections(state: State, reading: Reading) -> dict[str, str]:
             new = _phone(old, reading, state.prepared.region)
         elif view.kind in ("name", "other_name"):
             new = _name(old, reading.said, negations)
+        elif view.kind == "choice":
+            new = _choice(view, old, reading.said, negations)
         elif view.kind in ("address", "city", "service", "text"):
             new = _text(old, reading.said)
         else:
@@ -157,6 +160,16 @@ def _misheard(old: str, said: Utterance, start: int) -> str | None:
             return " ".join(new if word.lower() == near else word for word in utterance(old).clean.split())
         return None
     return new if rest.words[0] in first_names() or _likeness(words[0], rest.words[0]) >= _LIKE else None
+
+
+# --- choices ------------------------------------------------------------------------------------
+def _choice(view: FieldView, old: str, said: Utterance, negations: list[int]) -> str | None:
+    """Another choice of the field, where the captured one is denied ("not manual, automatic")."""
+    captured = frozenset().union(*(key_stems(word) for word in utterance(old).words))
+    for index in negations:
+        if index + 1 < len(said.words) and not stems(said.words[index + 1]).isdisjoint(captured):
+            return extraction.find_choice(view, said)[0]
+    return None
 
 
 # --- text ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ TALKS_ON = 4
 """Words after a goodbye that make it none."""
 ABUSE_AFTER_WARNING = 2
 CLOSING = frozenset(
-    ["done", "no", "decline_soft", "not_interested", "thanks", "good_day", "refuse_bare", "bye"]
+    ["done", "no", "decline_soft", "not_interested", "thanks", "good_day", "refuse_bare", "bye", "have_none"]
 )
 LEAVING = frozenset(["bye", "call_later"])
 

@@ -159,7 +159,8 @@ def _collect(state: State, turn: Reading) -> Decision:
         return _asking(state, _acknowledge(state, decision, opening=state.turns == 1))
     if _asks(state, turn):
         return _answered(state, turn, decision)
-    if "number_was_wrong" in acts and (phone := state.prepared.first("phone")):
+    phone = state.prepared.first("phone")
+    if "number_was_wrong" in acts and phone and (phone.name in state.lead or phone.name == state.asked.field):
         return Decision(ask=phone.name, note="number to be corrected").then("fix_phone")
     if "wait" in acts and not acts & {"person", "correction", "repeat", "abuse", "robot"}:
         return Decision(note="waiting").then("wait")

@@ -268,7 +268,7 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
             continue
         if old is not None and (value in old or not _may_replace(state, reading, name)):
             continue
-        if fixed and old is None and name not in reading.firm:
+        if fixed and old is None and (name not in reading.firm or name == state.asked.field):
             continue
         state.lead[name] = state.new[name] = value
         if old is not None:

@@ -147,6 +147,9 @@ class _Collector(TextCollector):
     def _time_end(self, span: TimeSpan) -> int:
         """A time that ends in "after" or "before" takes the words of its clause that say after what."""
         end = span.end
+        clause = self.said.clause_end(span.start)
+        if self.said.words[span.start] in words("vague", "whenever") and clause - end <= FEW:
+            return max(end, clause)
         if end < len(self.said.words) and self.said.words[end] in _OPEN_ENDS and not self.said.breaks[end]:
             return min(end + 3, self.said.clause_end(end))
         return end
