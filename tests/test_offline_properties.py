@@ -60,11 +60,12 @@ def test_one_soft_refusal_in_the_middle_never_ends(to: Business, before: list[st
         call.say(turn)
         if call.ended or not call.missing:
             return
-    call.say("Dana Levi" if to.language == "en" else "דנה לוי")  # a detail starts the count anew
-    if call.ended or not call.missing or set(to.required) == set(call.missing):
+    before_it = dict(call.lead)
+    call.say("0521234567" if to.phone_region == "IL" else "+1 212 555 0188")  # a detail starts the count anew
+    if call.ended or not call.missing or call.lead == before_it:
         return
     call.say(no)
-    assert call.ended != "customer_declined" or before
+    assert call.ended is None
 
 
 @settings(max_examples=100, deadline=None)
