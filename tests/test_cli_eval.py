@@ -256,6 +256,16 @@ def test_a_server_that_fails_is_infra_and_one_that_refuses_the_key_ends_the_run(
     assert len(server.requests) == asked + 1, "no other request would go better"
 
 
+def test_a_run_that_needs_more_requests_than_allowed_stops_and_keeps_what_ran(project: Project) -> None:
+    """Each answer that cannot be read costs a second request, which nobody could plan."""
+    project.replies("not JSON")
+    done = project.scripted("--max-requests", "4", "--concurrency", "1", "--tag", "question", "--repeat", "3")
+    assert done.returncode == 2
+    assert done.stderr == "Error: --max-requests 4 was reached; what ran is kept\n"
+    report = project.report()
+    assert (report["run"]["requests"], report["summary"]["runs"]) == (4, 2)
+
+
 def test_an_interrupted_run_keeps_what_ran(project: Project) -> None:
     """Ctrl-C while the second run waits for its model: exit code 130, and a report of the first."""
     waiting = threading.Event()

@@ -117,7 +117,7 @@ class CallerTurn(StrictModel):
     press: _shaped(r"[0-9*#]+", "keys: 0-9, * and #") | None = None  # type: ignore[valid-type]
     noise: float | None = Field(default=None, gt=0, le=60)
     hang_up: bool | None = None
-    barge_in: float | None = Field(default=None, ge=0)
+    barge_in: float | None = Field(default=None, ge=0, le=600)
     """Seconds into the bot's reply."""
     during: Literal["greeting", "farewell", "linger"] | None = None
     expect: TurnExpect = TurnExpect()
@@ -268,7 +268,8 @@ def _local_time(value: object) -> object:
             raise ValueError(f'"{value}" is no time: {error}') from error
     if isinstance(value, dt.datetime):
         return value
-    raise ValueError(f'must be a local time of the business such as 2026-11-27T10:00; found "{value}"')
+    found = "nothing" if value is None else f'"{value}"'
+    raise ValueError(f"must be a local time of the business such as 2026-11-27T10:00; found {found}")
 
 
 class ScenarioFile(StrictModel):
