@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from books import Books
 from vows import Vows
 
 from callbot import events as ev
 from callbot.call import Call, Phase
-from callbot.events import Control
-from callbot.record import Record, header, replayed
+from callbot.events import Control, EndedBy
+from callbot.record import Record, entry_to_json, header, read_record, replayed
 from callbot.rules import Rules
 
 WORDS = ("yes", "no, wait", "goodbye, don't call me again", "להתראות")
@@ -35,6 +38,31 @@ CONTROLS = (
 ENDING = (CONTROLS[1], CONTROLS[5])
 """Requests that the guard always accepts."""
 LEADS: tuple[Mapping[str, str], ...] = ({}, {"name": "Dana"}, {"name": "Noa", "phone": "1"}, {"other": "x"})
+PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 3.0, 8.0, 30.0)
+LATE = (0.0, 0.0, 0.0, 0.25, 4.0, 40.0)
+
+
+def make_rules(pick: Callable[[tuple[Any, ...]], Any]) -> Rules:
+    """Any business there may be, with limits small enough to be met."""
+    streamed, barge_in = pick(((False, False), (True, False), (True, True)))
+    return Rules(
+        greeting="Shalom, this is the bot.",
+        greeting_streamed=streamed,
+        greeting_barge_in=barge_in,
+        required=("name", "phone"),
+        reasons={"transfer": (), "booked": ("name",)},
+        silence_after=pick((2.5, 8.0)),
+        silence_warnings=pick((0, 1, 2)),
+        silence_by_model=pick((False, True)),
+        warn=("Hello?", "Are you there?"),
+        linger=pick((0.0, 1.0)),
+        reprieves=pick((0, 1, 2)),
+        limit_seconds=pick((20.0, 90.0, 600.0)),
+        limit_turns=pick((1, 2, 4, 60)),
+        has_fallback=pick((False, True)),
+        reply_deadline=pick((1.5, 10.0)),
+        filler=("One moment", "Let me see"),
+    )
 
 
 class Hostile:
@@ -185,6 +213,13 @@ class Hostile:
         self.feed(ev.CallResumed())
 
     # --- what holds for the whole call --------------------------------------------------------------
+    def check_the_whole_call(self) -> None:
+        """What can only be seen from the end of a call, however far it came."""
+        self.check_never_stuck()
+        self.check_replay()
+        if self.never_ends:  # then words ended nothing
+            assert self.call.ending is None or self.call.ending.by is not EndedBy.MODEL
+
     def check_replay(self) -> None:
         """A Record's events give its commands again."""
         if self.record is not None:
@@ -204,3 +239,17 @@ class Hostile:
             steps += 1
             assert steps < 200, f"goes round and round ({call.phase}, deadline {deadline})"
         assert now <= self.now + self.rules.limit_seconds + 120.0
+
+    def check_file(self) -> None:
+        """A Record that went through a file gives its commands again."""
+        if self.record is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "call.jsonl"
+            self.record.write(path)
+            read = read_record(path)
+        assert [e for e in read.entries if e.kind == "event"] == [
+            e for e in self.record.entries if e.kind == "event"
+        ]
+        recorded = [entry_to_json(entry) for entry in self.record.entries if entry.kind != "event"]
+        assert [entry_to_json(entry) for entry in replayed(read)] == recorded
