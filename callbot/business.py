@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from callbot.errors import CallbotError, InvalidInput, Problem
-from callbot.fields import LeadField
+from callbot.errors import InvalidInput, Problem
+from callbot.fields import LeadField, phone_e164
+from callbot.plainly import Expected, Unit, suggestion
 from callbot.rules import Rules
-from callbot.yamlfile import Document, OptionalText, Sentences, StrictModel, Text, read_yaml, validate
+from callbot.yamlfile import (
+    Document,
+    Location,
+    OptionalText,
+    OptionalWords,
+    Sentences,
+    StrictModel,
+    Text,
+    Words,
+    read_yaml,
+    refuse,
+    validate,
+)
 
 BUILT_IN_REASONS = ("lead_complete", "customer_declined", "no_response")
 """End reasons that every business has; a business may declare more."""
 
 
+_E164 = r"^\+[1-9]\d{6,14}$"
+_PHONE = Expected("a phone number with + and country code, such as +97235550100")
+
+
 class Greeting(StrictModel):
     """What callers hear first, and who plays it."""
 
-    text: Text
+    text: Words
     mode: Literal["play", "stream"] = "play"
     audio: str | None = None
     barge_in: bool = False
@@ -30,25 +49,28 @@ class Greeting(StrictModel):
     @model_validator(mode="after")
     def _played_greetings_cannot_be_interrupted(self) -> Greeting:
         if self.barge_in and self.mode == "play":
-            raise ValueError(
-                "barge_in needs mode: stream; with mode: play the carrier plays the greeting to its end"
-            )
+            why = "needs mode: stream; with mode: play the carrier plays the greeting to its end"
+            refuse([(("barge_in",), why)])
         return self
 
 
 class Transfer(StrictModel):
     """Where a call goes after it ended for a reason."""
 
-    dial: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
-    timeout: int = Field(default=20, ge=5, le=600)
+    dial: Annotated[str, Field(pattern=_E164), _PHONE]
+    timeout: Annotated[int, Unit("seconds")] = Field(default=20, ge=5, le=600)
     """Seconds to ring."""
 
 
 class EndReason(StrictModel):
     """A reason to end beyond the built-in three."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    when: Text
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_]*$"),
+        Expected("a name of lower-case Latin letters, digits and _, such as wrong_number"),
+    ]
+    when: Words
     needs: list[str] = Field(default_factory=list)
     then: Transfer | None = None
 
@@ -57,46 +79,50 @@ class FixedSentences(StrictModel):
     """Sentences of the bot itself; None means the language's default (``defaults.yaml``)."""
 
     filler: Sentences | None = None
-    apology: OptionalText = None
-    limit: OptionalText = None
-    resume: OptionalText = None
-    goodbye: OptionalText = None
-    failure: OptionalText = None
-    repeat: OptionalText = None
+    apology: OptionalWords = None
+    limit: OptionalWords = None
+    resume: OptionalWords = None
+    goodbye: OptionalWords = None
+    failure: OptionalWords = None
+    repeat: OptionalWords = None
 
 
 class Silence(StrictModel):
     """When nobody says anything. ``after`` in seconds."""
 
-    after: float = Field(default=8.0, gt=0)
+    after: Annotated[float, Unit("seconds")] = Field(default=8.0, gt=0, allow_inf_nan=False)
     warnings: int = Field(default=2, ge=0, le=10)
     by: Literal["backend", "model"] = "backend"
     warn: Sentences | None = None
-    close: OptionalText = None
+    close: OptionalWords = None
 
 
 class Ending(StrictModel):
     """After the farewell: seconds of listening, and how often a caller may still come back."""
 
-    linger: float = Field(default=1.0, ge=0, le=10)
+    linger: Annotated[float, Unit("seconds")] = Field(default=1.0, ge=0, le=10)
     reprieves: int = Field(default=2, ge=0, le=10)
 
 
 class Limits(StrictModel):
     """How long a call may be: seconds, and caller turns."""
 
-    seconds: float = Field(default=600.0, gt=0)
-    turns: int = Field(default=60, ge=1)
+    seconds: Annotated[float, Unit("seconds")] = Field(default=600.0, gt=0, allow_inf_nan=False)
+    turns: Annotated[int, Unit("caller turns")] = Field(default=60, ge=1)
 
 
 class Delivery(StrictModel):
     """Where leads are posted."""
 
-    webhook: str = Field(pattern=r"^https?://")
+    webhook: Annotated[
+        str, Field(pattern=r"^https?://"), Expected("an address that begins with https:// or http://")
+    ]
     secret_env: str | None = None
 
 
-_Duration = Annotated[str, Field(pattern=r"^\d+[dh]$")]
+_Duration = Annotated[
+    str, Field(pattern=r"^\d+[dh]$"), Expected("a number of days or hours, such as 30d or 12h")
+]
 
 
 class Keep(StrictModel):
@@ -124,7 +150,8 @@ def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f'unknown time zone "{name}"; use an IANA name such as Asia/Jerusalem') from error
+        hint = suggestion(name, available_timezones()) or "; use an IANA name such as Asia/Jerusalem"
+        raise ValueError(f'unknown time zone "{name}"{hint}') from error
     return name
 
 
@@ -135,21 +162,29 @@ def _listed(value: object) -> object:
 class Business(StrictModel):
     """A whole business file, after ``extends`` was merged."""
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    name: Text
+    id: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9_-]*$"),
+        Expected("an id of lower-case Latin letters, digits, - and _, such as ruti-cleaning"),
+    ]
+    name: Words
     language: Literal["he", "en"] = "he"
     timezone: Annotated[str, AfterValidator(_known_timezone)] = "Asia/Jerusalem"
-    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    region: Annotated[
+        str | None, Field(pattern=r"^[A-Z]{2}$"), Expected("a country as two capital letters, such as IL")
+    ] = None
     """ISO 3166 country for phone numbers said without a country code."""
     persona: OptionalText = None
     """Who speaks: name, gender, tone. Only for the prompt."""
     hours: dict[str, Text] = Field(default_factory=dict)
-    phone_numbers: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = (
+    phone_numbers: Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = (
         Field(default_factory=list)
     )
     greeting: Greeting
     facts: dict[str, Text] = Field(default_factory=dict)
-    fields: list[LeadField] = Field(min_length=1)
+    fields: Annotated[
+        list[LeadField], Expected("a list of at least one field, such as {name: full_name}")
+    ] = Field(min_length=1)
     end_reasons: list[EndReason] = Field(default_factory=list)
     sentences: FixedSentences = FixedSentences()
     silence: Silence = Silence()
@@ -158,21 +193,34 @@ class Business(StrictModel):
     deliver: Delivery | None = None
     privacy: Privacy = Privacy()
     voice: Voice = Voice()
-    prompt: Text
+    prompt: Words
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Business:
-        names = [field.name for field in self.fields]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"fields named twice: {', '.join(sorted(twice))}")
-        for reason in self.end_reasons:
-            if reason.name in BUILT_IN_REASONS:
-                raise ValueError(f'end reason "{reason.name}" is built in; choose another name')
-            if unknown := set(reason.needs) - set(names):
-                raise ValueError(
-                    f'end reason "{reason.name}" needs unknown fields: {", ".join(sorted(unknown))}'
-                )
+        refuse(self._misfits())
         return self
+
+    def _misfits(self) -> Iterator[tuple[Location, str]]:
+        if self.region and not _has_phones(self.region):
+            yield ("region",), f'there is no country "{self.region}" with phone numbers'
+        fields = [field.name for field in self.fields]
+        reasons = [reason.name for reason in self.end_reasons]
+        for index, name in enumerate(fields):
+            if name in fields[:index]:
+                yield ("fields", index, "name"), f'another field is called "{name}" already'
+        for index, reason in enumerate(self.end_reasons):
+            if reason.name in BUILT_IN_REASONS:
+                message = f'"{reason.name}" is built in, with a meaning of its own; choose another name'
+                yield ("end_reasons", index, "name"), message
+            elif reason.name in reasons[:index]:
+                yield ("end_reasons", index, "name"), f'another reason is called "{reason.name}" already'
+            for place, name in enumerate(reason.needs):
+                if name not in fields:
+                    message = f'there is no field "{name}"{suggestion(name, fields)}'
+                    yield ("end_reasons", index, "needs", place), message
+        for index, number in enumerate(self.phone_numbers):
+            if not re.match(_E164, number) and not phone_e164(number, self.phone_region):
+                yield ("phone_numbers", index), f'must be {_PHONE.what}; found "{number}"'
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -237,6 +285,12 @@ def rules_of(
     )
 
 
+def _has_phones(country: str) -> bool:
+    import phonenumbers
+
+    return country in phonenumbers.SUPPORTED_REGIONS
+
+
 def _region_of(numbers: list[str]) -> str | None:
     import phonenumbers
 
@@ -264,27 +318,28 @@ def read_business(path: Path) -> Business:
 def business_of(document: Document) -> Business:
     """Validate a merged business document."""
     if not isinstance(document.data, dict):
-        raise InvalidInput([Problem(document.path, 1, "", "a business file is a mapping of keys to values")])
+        message = "must be a mapping of keys to values (key: value)"
+        raise InvalidInput([Problem(document.path, 1, "", message)])
     business = validate(Business, document)
-    from callbot.prompting import check_prompt
+    from callbot.prompting import PromptError, check_prompt
 
     try:
         check_prompt(business)
-    except CallbotError as error:
-        file, line = document.place(("prompt",))
-        raise InvalidInput([Problem(file, line, "prompt", str(error))]) from error
+    except PromptError as error:
+        file, line = document.text_place(("prompt",), error.line or 0)
+        raise InvalidInput([Problem(file, line, "prompt", error.what)]) from error
     return business
 
 
 def recheck_prompt(business: Business, prompt: str, path: Path) -> Business:
     """The business with another prompt text, from ``path``. Raises InvalidInput if it does not render."""
-    from callbot.prompting import check_prompt
+    from callbot.prompting import PromptError, check_prompt
 
     changed = business.model_copy(update={"prompt": prompt})
     try:
         check_prompt(changed)
-    except CallbotError as error:
-        raise InvalidInput([Problem(path, None, "", str(error))]) from error
+    except PromptError as error:
+        raise InvalidInput([Problem(path, error.line, "", error.what)]) from error
     return changed
 
 
@@ -294,16 +349,22 @@ def read_document(path: Path) -> Document:
 
 
 def _read_chain(path: Path, seen: tuple[Path, ...]) -> Document:
-    if path.resolve() in seen:
-        raise InvalidInput([Problem(path, None, "extends", "extends itself")])
     document = read_yaml(path)
-    if not isinstance(document.data, dict) or "extends" not in document.data:
+    if not isinstance(document.data, dict):
+        message = "must be a mapping of keys to values (key: value)"
+        raise InvalidInput([Problem(path, 1, "", message)])
+    if "extends" not in document.data:
         return document
     base = document.data.pop("extends")
     _, line = document.place(("extends",))
+    fault = None
     if not isinstance(base, str):
-        raise InvalidInput([Problem(path, line, "extends", "must be the name of a file")])
-    base_path = path.parent / base
-    if not base_path.is_file():
-        raise InvalidInput([Problem(path, line, "extends", f"there is no file {base_path}")])
-    return document.over(_read_chain(base_path, (*seen, path.resolve())))
+        fault = "must be the name of a file, such as _base.yaml"
+    elif not (base_path := path.parent / base).is_file():
+        near = suggestion(base, (file.name for file in path.parent.glob("*.y*ml")))
+        fault = f"there is no file {base_path}{near}"
+    elif base_path.resolve() in (*seen, path.resolve()):
+        fault = f"comes back to {base}: a file cannot extend itself, directly or through others"
+    else:
+        return document.over(_read_chain(base_path, (*seen, path.resolve())))
+    raise InvalidInput([Problem(path, line, "extends", fault)])

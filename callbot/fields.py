@@ -8,44 +8,58 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from callbot.yamlfile import OptionalText, StrictModel, Text
+from callbot.plainly import Expected
+from callbot.yamlfile import OptionalWords, StrictModel, Words, refuse
 
 
 def _named_choices(value: object) -> object:
-    return {name: [] for name in value} if isinstance(value, list) else value
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value)
+    return value
 
 
 def _synonyms(value: object) -> object:
-    return [] if value is None else value
+    return [] if value is None else [value] if isinstance(value, str) else value
 
 
+_Synonyms = Annotated[list[Words], BeforeValidator(_synonyms, json_schema_input_type=str | list[str] | None)]
 Choices = Annotated[
-    dict[str, Annotated[list[Text], BeforeValidator(_synonyms, json_schema_input_type=list[str] | None)]],
-    BeforeValidator(_named_choices, json_schema_input_type=dict[str, list[str] | None] | list[str]),
+    dict[Words, _Synonyms],
+    BeforeValidator(_named_choices, json_schema_input_type=dict[str, str | list[str] | None] | list[str]),
 ]
 
 
 class LeadField(StrictModel):
     """One field of the lead."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    name: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+        Expected("a name of Latin letters, digits and _, such as full_name"),
+    ]
     type: Literal["text", "phone", "choice", "time"] = "text"
-    label: OptionalText = None
+    label: OptionalWords = None
     required: bool = False
-    ask: OptionalText = None
-    choices: Choices = Field(default_factory=dict)
+    ask: OptionalWords = None
+    choices: Annotated[
+        Choices,
+        Expected("names, such as [small, large], or names and other words for them: {small: [little]}"),
+    ] = Field(default_factory=dict)
     """Name of each choice and what else callers call it."""
 
     @model_validator(mode="after")
     def _choices_belong_to_choice(self) -> LeadField:
-        if (self.type == "choice") != bool(self.choices):
-            raise ValueError('"choices" goes with "type: choice", and a choice needs at least one')
+        if self.type == "choice" and not self.choices:
+            raise ValueError("type: choice needs choices, such as choices: [small, large]")
+        if self.choices and self.type != "choice":
+            refuse([(("choices",), f"choices go with type: choice, not with type: {self.type}")])
+        refuse(_ambiguities(self.choices))
         return self
 
     def normalised(self, value: str, region: str) -> str | None:
@@ -60,6 +74,16 @@ class LeadField(StrictModel):
         if self.type == "choice":
             return _choice(self.choices, text)
         return text
+
+
+def _ambiguities(choices: Mapping[str, Sequence[str]]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Words that would name two choices."""
+    named: dict[str, str] = {}
+    for name, synonyms in choices.items():
+        for word in (name, *synonyms):
+            other = named.setdefault(folded(word), name)
+            if other != name:
+                yield ("choices", name), f'"{word}" stands for "{other}" already'
 
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")

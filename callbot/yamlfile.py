@@ -8,23 +8,34 @@ model says ``Text`` or ``Sentences``: text cut by a `` #`` comment and text spli
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from callbot.errors import InvalidInput, Problem
+from callbot.plainly import TEXT_NESTED, in_plain_words, suggestion, yaml_fault
 
 _NULL = "tag:yaml.org,2002:null"
+_TAGS = "tag:yaml.org,2002:"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_MOST_LEVELS = 100
+_MOST_REPEATS = 10_000
+"""Values that aliases may repeat; a few lines of aliases of aliases stand for billions."""
+_SAFE_OPENINGS = 5000
+"""Nesting up to this cannot exhaust the stack of PyYAML's parser, which crashes the process."""
+_OPENING = re.compile(r"[\[{]|[-?]\s|^[ \t]+", re.MULTILINE)
+
+Location = tuple[int | str, ...]
 
 
 class Scalar(str):
@@ -47,7 +58,7 @@ class Document:
     root: yaml.Node
     data: Any
 
-    def place(self, location: tuple[int | str, ...]) -> tuple[Path, int]:
+    def place(self, location: Location) -> tuple[Path, int]:
         """File and 1-based line of the value (or of its nearest parent that exists) at ``location``."""
         node = self.root
         mark = node.start_mark
@@ -62,7 +73,16 @@ class Document:
                 mark = node.start_mark
         return Path(mark.name), mark.line + 1
 
-    def is_flow(self, location: tuple[int | str, ...]) -> bool:
+    def text_place(self, location: Location, line: int) -> tuple[Path, int]:
+        """File and line of the ``line``th line of the text at ``location``, as far as it can be told."""
+        node = self.root
+        for step in location:
+            assert isinstance(node, yaml.MappingNode)
+            node = next(value for key, value in node.value if key.value == str(step))
+        literal = isinstance(node, yaml.ScalarNode) and node.style == "|"
+        return Path(node.start_mark.name), node.start_mark.line + 1 + (line if literal else 0)
+
+    def is_flow(self, location: Location) -> bool:
         """Whether the key at ``location`` stands inside ``{...}``."""
         data = self.data
         for step in location[:-1]:
@@ -116,29 +136,54 @@ def read_yaml(path: Path) -> Document:
 def parse_yaml(text: str, path: Path) -> Document:
     """Parse ``text``; ``path`` is only for messages."""
     try:
+        if len(_OPENING.findall(text)) > _SAFE_OPENINGS:
+            _refuse_depth(text, path)
         root = yaml.compose(_NamedText(text, str(path)), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        message = f"not valid YAML: {error.problem or error.context}"
+        line, message = yaml_fault(error, text)
         raise InvalidInput([Problem(path, line, "", message)]) from error
-    except yaml.YAMLError as error:
-        raise InvalidInput([Problem(path, None, "", f"not valid YAML: {error}")]) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, text.find(chr(error.character))) + 1
+        message = f"holds a control character (code {error.character:#x}); remove it"
+        raise InvalidInput([Problem(path, line, "", message)]) from error
+    except RecursionError as error:
+        raise InvalidInput([Problem(path, None, "", _TOO_DEEP)]) from error
     if root is None:
         raise InvalidInput([Problem(path, None, "", "is empty")])
-    builder = _Builder(path, text.splitlines())
+    builder = _Builder(path, text)
     return Document(path, root, builder.build(root, flow=False, parents=()))
+
+
+_TOO_DEEP = f"is nested more than {_MOST_LEVELS} levels deep"
+
+
+def _refuse_depth(text: str, path: Path) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_LEVELS:
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise InvalidInput([Problem(path, line, "", _TOO_DEEP)])
 
 
 class _Builder:
     """Turns nodes into plain data, keeping how each scalar was written."""
 
-    def __init__(self, path: Path, lines: list[str]) -> None:
-        self.path, self.lines = path, lines
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text, self.lines = path, text, text.splitlines()
+        self._seen: set[int] = set()
+        self._repeats = 0
 
     def build(self, node: yaml.Node, *, flow: bool, parents: tuple[int, ...]) -> Any:
         if id(node) in parents:
             raise InvalidInput([self._problem(node, "", "an alias that contains itself")])
+        if len(parents) > _MOST_LEVELS:
+            raise InvalidInput([self._problem(node, "", _TOO_DEEP)])
+        self._repeats += id(node) in self._seen
+        if self._repeats > _MOST_REPEATS:
+            message = f"aliases (*name) repeat more than {_MOST_REPEATS} values; write them out"
+            raise InvalidInput([self._problem(node, "", message)])
+        self._seen.add(id(node))
         parents = (*parents, id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, flow, parents)
@@ -155,12 +200,16 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise InvalidInput([self._problem(key_node, "", "a key must be text")])
             key = self._scalar(key_node, inside)
+            if key_node.tag == _TAGS + "merge":
+                message = "YAML's merge key is not read; write the keys out, or use extends"
+                raise InvalidInput([self._problem(key_node, key, message)])
             if key in result:
                 raise InvalidInput([self._problem(key_node, key, "this key stands here twice")])
             result[key] = self.build(value_node, flow=inside, parents=parents)
         return result
 
     def _scalar(self, node: yaml.ScalarNode, flow: bool) -> Scalar:
+        self._refuse_lost_text(node)
         scalar = Scalar(node.value)
         scalar.plain = not node.style  # None from PyYAML's own parser, "" from libyaml
         scalar.flow = flow
@@ -181,21 +230,30 @@ class _Builder:
         text = "\n".join([*lines[:-1], to_comment])[start.column :]
         return re.search(r"\s#", text) is not None
 
+    def _refuse_lost_text(self, node: yaml.ScalarNode) -> None:
+        """A word that begins with ! or & is a tag or an anchor to YAML, and would be gone from the text."""
+        if node.start_mark.line >= len(self.lines):
+            return
+        words = self.lines[node.start_mark.line][node.start_mark.column :].split()
+        word = words[0].rstrip(",]}") if words else ""
+        unused_anchor = word[:1] == "&" and f"*{word[1:]}" not in self.text
+        if word[:1] == "!" or unused_anchor:
+            message = f'text that begins with {word[0]} must be quoted: "{word} ..."'
+            raise InvalidInput([self._problem(node, "", message)])
+
     def _problem(self, node: yaml.Node, key: str, message: str) -> Problem:
         return Problem(self.path, node.start_mark.line + 1, key, message)
 
 
 # --- what models say about their values ---------------------------------------------------------
+_TEXT_MISSING = 'is empty where text is due; write the text, and quote it if it is a word like "null"'
+
+
 def _text(value: object) -> object:
     if value is None:
-        raise PydanticCustomError(
-            "text_missing",
-            'is empty where text is due; write the text, and quote it if it is a word like "null"',
-        )
+        raise PydanticCustomError("text_missing", _TEXT_MISSING)
     if isinstance(value, (list, dict)):
-        raise PydanticCustomError(
-            "text_nested", 'must be text; if it holds [ ] { } or ": ", quote it: "..."'
-        )
+        raise PydanticCustomError("text_nested", TEXT_NESTED)
     if isinstance(value, Scalar) and value.cut_by_comment:
         raise PydanticCustomError(
             "text_cut",
@@ -205,9 +263,18 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, Scalar) else value
 
 
+def _words(value: object) -> object:
+    text = _text(value)
+    if isinstance(text, str) and not text.strip():
+        raise PydanticCustomError("text_missing", _TEXT_MISSING)
+    return text
+
+
 def _sentences(value: object) -> object:
     if isinstance(value, str):
         return [value]
+    if isinstance(value, list) and not value:
+        raise PydanticCustomError("no_sentences", "must hold at least one sentence; or leave the key out")
     if isinstance(value, list) and len(value) > 1:
         for item in value:
             if isinstance(item, Scalar) and item.flow and item.plain:
@@ -224,8 +291,26 @@ Text = Annotated[str, BeforeValidator(_text)]
 OptionalText = Annotated[str | None, BeforeValidator(_text)]
 """Free text that may be left out, but is not empty where its key is written."""
 
-Sentences = Annotated[list[Text], BeforeValidator(_sentences, json_schema_input_type=str | list[str])]
+Words = Annotated[str, BeforeValidator(_words)]
+"""Text that is not blank either."""
+
+OptionalWords = Annotated[str | None, BeforeValidator(_words)]
+"""The same, where the key may be left out."""
+
+Sentences = Annotated[list[Words], BeforeValidator(_sentences, json_schema_input_type=str | list[str])]
 """Sentences to choose from; one alone needs no list."""
+
+
+def refuse(faults: Iterable[tuple[Location, str]]) -> None:
+    """Inside a validator: report faults at places below the validated model, if there are any."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", "{m}", {"m": message}), loc=place, input=None
+        )
+        for place, message in faults
+    ]
+    if details:
+        raise ValidationError.from_exception_data("file", details)
 
 
 class StrictModel(BaseModel):
@@ -234,20 +319,22 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _unknown_key(model: type[BaseModel], place: tuple[int | str, ...], value: object, flow: bool) -> str:
+def _unknown_key(model: type[BaseModel], place: Location, value: object, flow: bool) -> str:
     key = str(place[-1])
     if value is None and flow:
         return f'a comma inside {{ }} has split the text before "{key}"; quote the whole text: "..., {key}"'
     owner = _model_at(model, place[:-1])
     fields = owner.model_fields.items() if owner else ()
     known = sorted(field.alias or name for name, field in fields)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return (
-        f'unknown key; did you mean "{near[0]}"?' if near else "unknown key; known keys: " + ", ".join(known)
-    )
+    return "unknown key" + (suggestion(key, known) or f"; known keys: {', '.join(known)}")
 
 
-def _model_at(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel] | None:
+def _field_at(model: type[BaseModel], place: Location) -> FieldInfo | None:
+    owner = _model_at(model, place[:-1]) if place else None
+    return owner.model_fields.get(str(place[-1])) if owner else None
+
+
+def _model_at(model: type[BaseModel], place: Location) -> type[BaseModel] | None:
     """The model class whose keys stand at ``place`` of a document described by ``model``."""
     current: type[BaseModel] | None = model
     for step in place:
@@ -266,7 +353,7 @@ def _model_within(annotation: object) -> type[BaseModel] | None:
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validate(model: type[Model], document: Document, location: tuple[int | str, ...] = ()) -> Model:
+def validate(model: type[Model], document: Document, location: Location = ()) -> Model:
     """Validate the value at ``location``. Raises InvalidInput naming file, line and key of each fault."""
     data = document.data
     for step in location:
@@ -278,17 +365,27 @@ def validate(model: type[Model], document: Document, location: tuple[int | str, 
 
 
 def _problems(
-    error: ValidationError, model: type[BaseModel], document: Document, location: tuple[int | str, ...]
+    error: ValidationError, model: type[BaseModel], document: Document, location: Location
 ) -> Iterator[Problem]:
     for fault in error.errors(include_url=False):
         place = (*location, *fault["loc"])
         key = ".".join(str(step) for step in place if not _names_union_member(step))
+        flow = bool(place) and _stands_in_braces(document, place)
         if fault["type"] == "extra_forbidden":
-            message = _unknown_key(model, place, fault["input"], document.is_flow(place))
+            message = _unknown_key(model, place, fault["input"], flow)
         else:
-            message = _message(fault["type"], fault["msg"], fault["input"])
+            message = in_plain_words(fault, _field_at(model, place), _model_at(model, place))
+            if fault["type"] == "text_missing" and flow and fault["input"] is None:
+                message += "; or quote the whole text, if a comma inside { } has split it"
         file, line = document.place(place)
         yield Problem(file, line, key, message)
+
+
+def _stands_in_braces(document: Document, place: Location) -> bool:
+    try:
+        return document.is_flow(place)
+    except (LookupError, TypeError):
+        return False
 
 
 def _names_union_member(step: int | str) -> bool:
@@ -296,12 +393,3 @@ def _names_union_member(step: int | str) -> bool:
     return isinstance(step, str) and (
         step[:1].isupper() or "[" in step or step in {"str", "float", "int", "bool"}
     )
-
-
-def _message(kind: str, message: str, found: object) -> str:
-    if kind == "missing":
-        return "is missing"
-    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    if isinstance(found, str) and kind not in {"text_cut", "value_error"}:
-        return f'must be {message}; found "{found}"' if not message.startswith("must") else message
-    return message
