@@ -123,8 +123,10 @@ def phone_e164(text: str, region: str) -> str | None:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    mobile = phonenumbers.PhoneNumberType.MOBILE
-    possible = phonenumbers.is_possible_number_for_type_with_reason(number, mobile)
-    if not phonenumbers.is_valid_number(number) and possible != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
+    if not phonenumbers.is_valid_number(number):
+        mobile = phonenumbers.PhoneNumberType.MOBILE
+        possible = phonenumbers.is_possible_number_for_type_with_reason(number, mobile)
+        zeros = phonenumbers.national_significant_number(number).startswith("0")
+        if zeros or possible != phonenumbers.ValidationResult.IS_POSSIBLE:
+            return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

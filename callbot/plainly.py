@@ -42,6 +42,7 @@ _PLAINLY = {
     "mapping values are not allowed": 'quote text that holds ": "; else the line is indented wrongly',
     "while scanning a quoted scalar": "the quote that opens here is never closed",
     "while scanning an anchor": 'text that begins with & must be quoted: "&..."',
+    "while scanning a tag": 'text that begins with ! must be quoted: "!..."',
     "while scanning an alias": 'text that begins with * must be quoted: "*..."',
     "while parsing a flow": "a bracket that opens here is not closed, or a comma is missing",
     "while scanning a simple key": 'a key is followed by ":" and a space',
@@ -49,8 +50,12 @@ _PLAINLY = {
     "another document": "holds more than one document; remove the line ---",
 }
 """What PyYAML says, and what it means to somebody who has never read the YAML specification."""
-_SAID_OF_THE_OPENING = ("while scanning a quoted scalar", "while parsing a flow")
-"""Complaints whose cause stands where the quote or bracket opens, not where the parser gave up."""
+_SAID_OF_THE_OPENING = (
+    "while scanning a quoted scalar",
+    "while parsing a flow",
+    "while scanning a simple key",
+)
+"""Complaints whose cause stands where the quote, bracket or key begins, not where the parser gave up."""
 
 
 def yaml_fault(error: yaml.MarkedYAMLError, text: str) -> tuple[int | None, str]:

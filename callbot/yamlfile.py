@@ -191,6 +191,7 @@ class _Builder:
             inside = bool(flow or node.flow_style)
             return [self.build(item, flow=inside, parents=parents) for item in node.value]
         assert isinstance(node, yaml.ScalarNode)
+        self._refuse_lost_text(node)
         return None if node.tag == _NULL else self._scalar(node, flow)
 
     def _mapping(self, node: yaml.MappingNode, flow: bool, parents: tuple[int, ...]) -> dict[str, Any]:
@@ -199,6 +200,7 @@ class _Builder:
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise InvalidInput([self._problem(key_node, "", "a key must be text")])
+            self._refuse_lost_text(key_node)
             key = self._scalar(key_node, inside)
             if key_node.tag == _TAGS + "merge":
                 message = "YAML's merge key is not read; write the keys out, or use extends"
@@ -209,7 +211,6 @@ class _Builder:
         return result
 
     def _scalar(self, node: yaml.ScalarNode, flow: bool) -> Scalar:
-        self._refuse_lost_text(node)
         scalar = Scalar(node.value)
         scalar.plain = not node.style  # None from PyYAML's own parser, "" from libyaml
         scalar.flow = flow
