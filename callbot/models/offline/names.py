@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import Found, lexicon, table, words
+from callbot.models.offline.sorts import listed
 from callbot.models.offline.text import Utterance, is_hebrew
 from callbot.models.offline.times import find_time
 
@@ -45,32 +46,98 @@ def _blocked(word: str) -> bool:
 
 
 def find_name(
-    said: Utterance, *, asked: bool, taken: frozenset[int] = frozenset(), doubt: bool = False
+    said: Utterance,
+    *,
+    asked: bool,
+    taken: frozenset[int] = frozenset(),
+    doubt: bool = False,
+    third: bool = True,
 ) -> NameSpan | None:
     """The caller's name, or None.
 
     ``taken``: words that are known to be something else. ``doubt``: the caller does other things in
-    this turn, so that bare words must be a well-known name.
+    this turn, so that bare words must be a well-known name. ``third``: "his name is" announces it too.
     """
     cues = lexicon("names").find(said)
-    announced = _after_cue(said, cues, asked=asked, taken=taken) or _alone(said, cues, taken)
+    tags = ("cue", "weak", "third") if third else ("cue", "weak")
+    announced = _after_cue(said, cues, tags, asked=asked, taken=taken) or _alone(said, cues, taken)
     if announced is not None or not asked:
         return announced
     return _bare(said, cues, taken, doubt=doubt)
 
 
-def _after_cue(said: Utterance, cues: list[Found], *, asked: bool, taken: frozenset[int]) -> NameSpan | None:
+def third_name(said: Utterance, taken: frozenset[int] = frozenset()) -> tuple[int, int, int] | None:
+    """Somebody else's name, announced ("קוראים לו רקס", "a cat called Tom", "my son Adam").
+
+    Where the words begin that announce it, where the name begins and where it ends.
+    """
+    found = None
+    for cue in lexicon("names").find(said):
+        if cue.tag != "third" or (cue.start and said.words[cue.start - 1] in ("לא", "not", "dont", "i")):
+            continue
+        start = cue.end
+        if start < len(said.words) and said.words[start] in ("לו", "לה", "להם", "הוא", "היא", "is"):
+            start += 1
+        span = _run(said, start, taken, said.clause_end(cue.start)) if start < len(said.words) else None
+        if span is not None:
+            found = cue.start, *span
+    return found or _relation(said, taken)
+
+
+def _relation(said: Utterance, taken: frozenset[int]) -> tuple[int, int, int] | None:
+    """A well-known name right after "my son", "לבת שלי"."""
+    for index, word in enumerate(said.words):
+        if word not in listed("relations") and word[1:] not in listed("relations"):
+            continue
+        start = index + 1
+        if is_hebrew(word):
+            if start >= len(said.words) or said.words[start] not in ("שלי", "שלנו"):
+                continue
+            start += 1
+        elif not index or said.words[index - 1] not in ("my", "our"):
+            continue
+        if start < len(said.words) and said.words[start] in first_names():
+            span = _run(said, start, taken, said.clause_end(start))
+            if span is not None:
+                return index, *span
+    return None
+
+
+def name_run(said: Utterance, start: int, end: int) -> tuple[int, int] | None:
+    """The longest run of words from ``start`` that can be a name."""
+    while start < end and said.words[start] in words("names", "after"):
+        start += 1
+    return _run(said, start, frozenset(), end) if start < end else None
+
+
+def doubled(said: Utterance, span: NameSpan) -> NameSpan:
+    """The fuller name where a name is said twice: "נירית, נירית סלע"."""
+    start = span.end
+    if start < len(said.words) and said.breaks[start]:
+        again = _run(said, start, frozenset(), said.clause_end(start))
+        if again is not None and span.end - span.start < again[1] - again[0] <= _FULL_NAME:
+            if said.words[span.start] in said.words[again[0] : again[1]]:
+                return NameSpan(*again, announced=span.announced)
+    return span
+
+
+_FULL_NAME = 3
+
+
+def _after_cue(
+    said: Utterance, cues: list[Found], tags: tuple[str, ...], *, asked: bool, taken: frozenset[int]
+) -> NameSpan | None:
     """A name after "my name is", "קוראים לי" and their like."""
     weak: NameSpan | None = None
     for cue in cues:
-        if cue.tag not in ("cue", "weak") or (
+        if cue.tag not in tags or (
             cue.start and said.words[cue.start - 1] in ("לא", "not", "dont")
         ):
             continue
         span = _run(said, cue.end, taken, said.clause_end(cue.start))
         if span is None:
             continue
-        strong = cue.tag == "cue"
+        strong = cue.tag != "weak"
         known = said.words[span[0]] in first_names()
         if strong or known:
             if said.words[span[0]] in _doubtful() and not strong and not asked:

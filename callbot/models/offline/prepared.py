@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -10,6 +11,7 @@ from callbot.fields import LeadField
 from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import Lexicon, table, words
 from callbot.models.offline.routes import ends_of
+from callbot.models.offline.sorts import about_counted, heads, sort_of
 from callbot.models.offline.text import Utterance, key_stems, stems, utterance
 
 _KINDS = ("email", "notes", "address", "city", "name", "service")
@@ -39,6 +41,14 @@ class FieldView:
     """Asked so that yes and no are answers."""
     in_which: bool = False
     """Asked by "in which ...?", so that "I'm in ..." answers it."""
+    sort: str = ""
+    """What a text field holds beyond its kind (sorts.py)."""
+    heads: tuple[frozenset[str], ...] = ()
+    """The words of the label that carry it."""
+    short: bool = False
+    """No other field's label begins with the same word, so that it alone names the field."""
+    counted: Callable[[str], bool] = bool
+    """Whether a word is what the field counts."""
 
     @property
     def name(self) -> str:
@@ -117,6 +127,7 @@ def _prepare(business: Business) -> Prepared:
             lead_field.type == "text" and _asks_yes_no(lead_field.ask or ""),
             lead_field.type == "text"
             and not words("with_in", "asks").isdisjoint(utterance(lead_field.ask or "").words),
+            *_sorted(lead_field, business),
         )
     return Prepared(
         business,
@@ -128,6 +139,25 @@ def _prepare(business: Business) -> Prepared:
         frozenset(business.required),
         ends_of(fields),
     )
+
+
+def _sorted(
+    lead_field: LeadField, business: Business
+) -> tuple[str, tuple[frozenset[str], ...], bool, Callable[[str], bool]]:
+    """Sort and label of a field; see ``FieldView``."""
+    label, ask = lead_field.label or "", lead_field.ask or ""
+    own = kind_of(lead_field)
+    sort = sort_of(lead_field.name, label, ask) if own in ("text", "service", "other_name") else ""
+    if own == "other_name" and sort != "company":
+        sort = ""
+    forms = _heads(lead_field)
+    others = [_heads(other) for other in business.fields if other.name != lead_field.name]
+    short = bool(forms) and all(forms[0].isdisjoint(form) for other in others for form in other)
+    return sort, forms, short, about_counted(lead_field.name, label, ask)
+
+
+def _heads(lead_field: LeadField) -> tuple[frozenset[str], ...]:
+    return heads(utterance(lead_field.label or lead_field.name.replace("_", " ")).words, stop_words())
 
 
 @cache

@@ -14,7 +14,7 @@ from callbot.events import BotSaid, CallerSaid, SpeechKind
 from callbot.models.base import Request
 from callbot.models.offline import extraction
 from callbot.models.offline.phrases import lexicon
-from callbot.models.offline.prepared import Prepared, asking_lexicon, prepare
+from callbot.models.offline.prepared import FieldView, Prepared, asking_lexicon, prepare
 from callbot.models.offline.text import Utterance, stems, utterance
 from callbot.models.offline.understanding import Asked, Reading, read
 
@@ -192,7 +192,7 @@ def _score(prepared: Prepared, name: str, sentence: Utterance) -> float:
         core = asks.clean.rstrip("?.! ")
         if core and core in sentence.clean:
             return 20 + len(core)
-    score = 0.0
+    score = float(_label_score(view, sentence))
     kind = "other" if view.kind == "choice" else view.kind
     if kind in ("other_name", "text"):
         kind = "name" if kind == "other_name" else "other"
@@ -205,6 +205,18 @@ def _score(prepared: Prepared, name: str, sentence: Utterance) -> float:
         if any(not stems(word).isdisjoint(choice.own) for word in sentence.words):
             named += 1
     return score + (3 if named >= 2 else 0)
+
+
+def _label_score(view: FieldView, sentence: Utterance) -> int:
+    """Whether the sentence holds the whole label of a field."""
+    label = view.label_words
+    for index in range(len(sentence.words) - len(label) + 1):
+        first = sentence.words[index]
+        if (first == label[0] or first[1:] == label[0] or first == "ה" + label[0]) and (
+            sentence.words[index + 1 : index + len(label)] == label[1:]
+        ):
+            return 1 + 2 * len(label)
+    return 0
 
 
 # --- the caller's side --------------------------------------------------------------------------

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from callbot.models.offline import extraction
+from callbot.models.offline.names import name_run
 from callbot.models.offline.numbers import Run
 from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
+from callbot.models.offline.sorts import announced, find_age, find_quantity, find_vehicle, fits
 from callbot.models.offline.times import time_words
 from callbot.models.offline.understanding import Clause, Reading
 
 FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
 """Kinds of fields that take any words."""
+_ANNOUNCED = FREE | {"name"}
 _MOST_WORDS = 60
 FEW = 2
 """Words beside a value that make no answer of their own."""
@@ -54,6 +57,50 @@ class TextCollector:
 
     def _clause(self, index: int) -> Clause:
         return next(clause for clause in self.clauses if clause.start <= index < clause.end)
+
+    # --- what is announced, and what gives itself away --------------------------------------------
+    def _announced(self) -> None:
+        """Values said with the field's own words: "the reason is ...", "שם הגן הוא ...", "The brand? ..." """
+        for view in self.prepared.fields.values():
+            if view.kind not in _ANNOUNCED or view.name in self.values or not view.heads:
+                continue
+            for first, last in announced(self.said, view.heads, short=view.short):
+                start, end = first, last
+                if self._clause(start).wh or self.taken & set(range(start, end)):
+                    continue
+                if view.kind in ("name", "other_name") and view.sort != "company":
+                    span = name_run(self.said, start, end)
+                    if span is None:
+                        continue
+                    start, end = span
+                else:
+                    start, end = extraction.trimmed(self.said, start, end)
+                if start < end and fits(view.sort, self.said, start, end) and not self._only_acts(start, end):
+                    self._put(view, self.said.slice(start, end), firm=True)
+                    self.taken.update(range(self._clause(start).start, end))
+                    break
+
+    def _only_acts(self, start: int, end: int) -> bool:
+        return any(item.start <= start and item.end >= end for item in self.found)
+
+    def _sorts(self, asked: FieldView | None) -> None:
+        """Ages, counted things and vehicles, wherever they are said."""
+        for view in self.prepared.fields.values():
+            if view.name in self.values or view.sort not in ("age", "number", "vehicle"):
+                continue
+            if view.sort == "age":
+                span = find_age(self.said)
+            elif view.sort == "vehicle":
+                span = find_vehicle(self.said)
+            else:
+                span = find_quantity(self.said, view.counted)
+            if span is None or self.taken & set(range(*span)) or self._clause(span[0]).question:
+                continue
+            start, end = span
+            self._put(view, self.said.slice(start, end), firm=view is asked or "correction" in self.acts)
+            clause = self._clause(start)
+            rest = clause.end - clause.start - (end - start)
+            self.taken.update(range(clause.start, clause.end) if rest <= FEW else range(start, end))
 
     # --- text -----------------------------------------------------------------------------------
     def _address(self, asked: FieldView | None) -> None:
@@ -111,9 +158,21 @@ class TextCollector:
         if bounds is None:
             return
         start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
+        if not fits(view.sort, self.said, start, end):
+            return
+        if view.sort in ("number", "age"):
+            start, end = self._fitting(view, start, end)
         text = self.said.slice(start, end)
         if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
             self._put(view, text, firm=True)
+
+    def _fitting(self, view: FieldView, start: int, end: int) -> tuple[int, int]:
+        """Of several clauses, the one that holds the number."""
+        for clause in self.clauses:
+            first, last = max(clause.start, start), min(clause.end, end)
+            if first < last and fits(view.sort, self.said, first, last):
+                return extraction.trimmed(self.said, first, last)
+        return start, end
 
     def _content_bounds(self, view: FieldView) -> tuple[int, int] | None:
         """The words that answer: first to last clause that says something and gives no other value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import NamedTuple
 
@@ -31,13 +32,17 @@ def _set(name: str) -> frozenset[str]:
     return frozenset(table("times")[name])
 
 
-def find_time(said: Utterance, *, asked: bool, mends: bool = False) -> TimeSpan | None:
+def find_time(
+    said: Utterance, *, asked: bool, mends: bool = False, taken: Collection[int] = ()
+) -> TimeSpan | None:
     """The words that say when, or None.
 
     ``asked``: a time was asked for, so that "five" is one. ``mends``: what was said first is taken
-    back, so that the last time counts.
+    back, so that the last time counts. ``taken``: words that are known to be something else.
     """
     tags = _tags(said, asked=asked)
+    for index in taken:
+        tags[index] = ""
     spans = _spans(said, tags, asked=asked)
     if not spans:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from callbot.models.offline import extraction
-from callbot.models.offline.names import find_name, first_names, has_time
-from callbot.models.offline.phrases import Found, words
+from callbot.models.offline.names import doubled, find_name, first_names, has_time, third_name
+from callbot.models.offline.phrases import Found, lexicon, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.routes import find_route
 from callbot.models.offline.text import Utterance, utterance
@@ -21,6 +21,9 @@ class _Collector(TextCollector):
     def run(self) -> Reading:
         """All values of the turn."""
         view = self._asked_view()
+        if not self.inject:
+            self._announced()
+            self._sorts(view)
         span = self._time_span(view)
         self._phone(view, span)
         self._email()
@@ -98,7 +101,7 @@ class _Collector(TextCollector):
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
         mends = "correction" in self.acts
-        return find_time(self.said, asked=mends or (view is not None and view.kind == "time"), mends=mends)
+        return find_time(self.said, asked=mends or (view is not None and view.kind == "time"), mends=mends, taken=self.taken)
 
     def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
         asks_time = view is not None and view.kind == "time"
@@ -227,22 +230,73 @@ class _Collector(TextCollector):
 
     # --- names ----------------------------------------------------------------------------------
     def _names(self, view: FieldView | None) -> None:
-        asks_name = view is not None and view.kind in ("name", "other_name")
+        view = self._third(view)
+        asks_name = view is not None and view.kind in ("name", "other_name") and view.name not in self.values
         target = view if asks_name else self.prepared.first("name")
-        if target is None:
+        if target is None or target.name in self.values:
             return
-        taken = set(self.taken)
+        taken = set(self.taken) | self._greeted()
         for clause in self.clauses:
             if clause.wh or self._speaks(clause) or (clause.question and not asks_name):
                 taken.update(range(clause.start, clause.end))
         doubt = "need" in self.acts or any(clause.question or self._speaks(clause) for clause in self.clauses)
-        span = find_name(self.said, asked=asks_name and not self.inject, taken=frozenset(taken), doubt=doubt)
+        doubt = doubt or self._described()
+        other = self.prepared.first("other_name")
+        span = find_name(
+            self.said,
+            asked=asks_name and not self.inject,
+            taken=frozenset(taken),
+            doubt=doubt,
+            third=other is None or target is other,
+        )
         if span is None or (not span.announced and has_time(self.said, span)):
             return
+        span = doubled(self.said, span)
         if not span.announced and self._is_choice(span.start, span.end):
             return
         self._put(target, self.said.slice(span.start, span.end), firm=span.announced)
         self.taken.update(range(span.start, span.end))
+
+    def _third(self, asked: FieldView | None) -> FieldView | None:
+        """Somebody else's name goes to its own field, and the caller's to theirs; what is still asked for."""
+        asks_other = asked is not None and asked.kind == "other_name" and asked.sort != "company"
+        other = asked if asks_other else self._being()
+        if other is None or other.name in self.values or self.inject:
+            return asked
+        span = third_name(self.said, frozenset(self.taken))
+        if span is not None and not self._clause(span[0]).wh:
+            self._put(other, self.said.slice(span[1], span[2]), firm=True)
+            self.taken.update(range(span[0], span[2]))
+            return asked
+        own = self.prepared.first("name")
+        if asks_other and own is not None and self._own_name():
+            return own
+        return asked
+
+    def _being(self) -> FieldView | None:
+        return next(
+            (v for v in self.prepared.fields.values() if v.kind == "other_name" and v.sort != "company"), None
+        )
+
+    def _own_name(self) -> bool:
+        """Whether the caller says what they themselves are called."""
+        return any(item.tag == "cue" for item in lexicon("names").find(self.said))
+
+    def _greeted(self) -> set[int]:
+        """Words of longer greetings, which may look like names ("שלום רב")."""
+        return {
+            index
+            for item in self.found
+            if item.tag in ("greeting", "good_day") and item.end - item.start > 1
+            for index in range(item.start, item.end)
+        }
+
+    def _described(self) -> bool:
+        """Whether the turn opens by saying what somebody is ("הוא כלב, לברדור")."""
+        first = self.clauses[0] if self.clauses else None
+        if first is None or self.said.words[first.start] not in words("vague", "pronoun"):
+            return False
+        return self._is_choice(first.start, first.end)
 
     def _speaks(self, clause: Clause) -> bool:
         """Whether the clause does something that leaves no room for a value."""
