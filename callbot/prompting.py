@@ -26,6 +26,7 @@ from callbot.plainly import suggestion
 _KNOWN = ("business", "fields", "facts", "now", "caller")
 _COMPUTED = frozenset({"required", "reasons", "phone_region"})
 """What a business computes from its file and a prompt may use."""
+_OWNERS = {"dict": "there", "LeadField": "in a field", "EndReason": "in an end reason"}
 _LONGEST = 100_000
 """Characters or items that multiplying may make."""
 
@@ -106,7 +107,7 @@ def _what(error: Exception, business: Business) -> str:
             return f'there is no "{unknown[1]}"{suggestion(unknown[1], _KNOWN) or known}'
         if unknown := re.search(r"(\w+) object' has no attribute '(.*)'", message):
             known_keys = (*business.facts, *Business.model_fields, *LeadField.model_fields)
-            owner = "there" if unknown[1] == "dict" else f"in {unknown[1].lower()}"
+            owner = _OWNERS.get(unknown[1], f"in {unknown[1].lower()}")
             return f'there is no "{unknown[2]}" {owner}{suggestion(unknown[2], known_keys)}'
     return message or type(error).__name__
 
