@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import traceback
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -106,9 +107,13 @@ def _what(error: Exception, business: Business) -> str:
             known = f"; a prompt knows {', '.join(_KNOWN)}"
             return f'there is no "{unknown[1]}"{suggestion(unknown[1], _KNOWN) or known}'
         if unknown := re.search(r"(\w+) object' has no attribute '(.*)'", message):
-            known_keys = (*business.facts, *Business.model_fields, *LeadField.model_fields)
-            owner = _OWNERS.get(unknown[1], f"in {unknown[1].lower()}")
-            return f'there is no "{unknown[2]}" {owner}{suggestion(unknown[2], known_keys)}'
+            known_keys: dict[str, Iterable[str]] = {
+                "dict": business.facts,
+                "Business": Business.model_fields,
+                "LeadField": LeadField.model_fields,
+            }
+            near = suggestion(unknown[2], known_keys.get(unknown[1], ()))
+            return f'there is no "{unknown[2]}" {_OWNERS.get(unknown[1], f"in {unknown[1].lower()}")}{near}'
     return message or type(error).__name__
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callbot.business import Business, read_business, read_document, recheck_prompt
@@ -505,6 +505,7 @@ def test_choices_without_other_names_are_a_list(tmp_path: Path) -> None:
     assert read(tmp_path, text).fields[1].choices == {"קטן": [], "גדול": []}
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from(["text", "phone", "time"]))
 def test_a_kept_value_can_be_stored_and_is_kept_as_it_is(said: str, kind: str) -> None:
     field = LeadField.model_validate({"name": "x", "type": kind})

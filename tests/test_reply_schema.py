@@ -158,7 +158,7 @@ def conforming(draw: st.DrawFn, business: Business) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(businesses(), st.data())
 def test_what_keeps_to_the_schema_is_read_without_a_fault(business: Business, data: st.DataObject) -> None:
     """And comes back as it was, but for phones, which are kept in E.164."""

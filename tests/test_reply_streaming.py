@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reply_samples import BUSINESS, changed, read, text
 
@@ -94,6 +94,7 @@ TOKENS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30)).map(" ".join), st.lists(st.integers(0, 500), max_size=10))
 def test_the_sentences_together_are_the_cleaned_reply(words: str, places: list[int]) -> None:
     raw = text(spoken_reply=words)
@@ -103,6 +104,7 @@ def test_the_sentences_together_are_the_cleaned_reply(words: str, places: list[i
         assert re.findall(r"\w+", " ".join(said)) == re.findall(r"\w+", words)
 
 
+@settings(deadline=None)
 @given(TOKENS, st.booleans())
 def test_plain_sentences_are_said_exactly_and_at_once(
     tokens: list[tuple[str, str]], ascii_only: bool

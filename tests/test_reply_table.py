@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reply_samples import DROP, ENDING, NOTES, WHOLE, changed, read, text
 
@@ -454,6 +454,7 @@ def cut(raw: str, places: list[int]) -> list[str]:
     return [raw[a:b] for a, b in zip([0, *marks], [*marks, len(raw)], strict=True)]
 
 
+@settings(deadline=None)
 @given(st.data(), st.lists(st.integers(0, 10_000), max_size=8))
 def test_garbage_around_and_inside_a_reply_is_never_spoken(data: st.DataObject, places: list[int]) -> None:
     """Whatever arrives: only words of spoken_reply are said, only BrokenReply is raised, pieces do not matter."""
@@ -469,6 +470,7 @@ def test_garbage_around_and_inside_a_reply_is_never_spoken(data: st.DataObject, 
         assert str(result) == str(outcomes[0][1])
 
 
+@settings(deadline=None)
 @given(SCRAPS, SCRAPS)
 @example("http:*//x", "")
 @example("[a](b)[c](d)", "<a<b>c>")
@@ -481,6 +483,7 @@ def test_garbage_inside_spoken_reply_is_cleaned_or_asked_again(before: str, afte
     assert str(whole[1]) == str(single[1])
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -101,6 +101,7 @@ def test_numbers_and_flags_are_read_where_they_are_due() -> None:
     assert (inner.number, inner.flag) == (8.0, True)
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029"))
 )
@@ -256,6 +257,7 @@ def test_an_alias_says_the_same_again() -> None:
     assert outer.listed == [Inner(text="a")] * 2
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab:-? \n\t[]{},&*!|>'\"%@`#~0\u05d0\x07\x85\u2028\ufeff"), max_size=30))
 def test_any_characters_are_a_document_or_a_fault(text: str) -> None:
     try:
