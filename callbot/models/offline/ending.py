@@ -79,8 +79,12 @@ def _declared_reason(state: State, turn: Reading) -> Decision | None:
         elif "wrong_number" in reason.concepts or not _given_cause(state, reason, turn):
             continue
         if all(name in state.lead for name in reason.needs):
-            return _end(state, reason, "human" if "human" in reason.concepts else "other")
+            return _end(state, reason, next((c for c in _FAREWELLS if c in reason.concepts), "other"))
     return None
+
+
+_FAREWELLS = ("human", "emergency")
+"""Concepts whose last sentence is their own."""
 
 
 def _given_cause(state: State, reason: Reason, turn: Reading) -> bool:

@@ -148,7 +148,7 @@ def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]
 
 
 # --- e-mail -------------------------------------------------------------------------------------
-def find_email(said: Utterance) -> str | None:
+def find_email(said: Utterance, *, asked: bool = False) -> str | None:
     """An e-mail address, written or spoken ("dana at gmail dot com", "דנה שטרודל ג'ימייל נקודה קום")."""
     if match := _EMAIL.search(said.clean):
         return match.group().rstrip(".")
@@ -157,9 +157,17 @@ def find_email(said: Utterance) -> str | None:
         return None
     at = parts.index("@")
     start = at - 1
-    while start >= 2 and parts[start - 1] in (".", "_", "-"):
-        start -= 2
+    spelt = asked or not words("email", "word").isdisjoint(said.words)
+    while start >= 1 and not (said.breaks[start] or parts[start - 1] in words("email", "before")):
+        if parts[start - 1] in (".", "_", "-") and start >= 2:
+            start -= 2
+        elif spelt and parts[start] not in words("email", "before"):
+            start -= 1
+        else:
+            break
     end = at + 2
+    while spelt and end < len(parts) and parts[end] != "." and not said.breaks[end]:
+        end += 1
     while end + 1 < len(parts) and parts[end] == ".":
         end += 2
     text = "".join(parts[max(start, 0) : end])

@@ -130,9 +130,7 @@ def _after_cue(
     """A name after "my name is", "קוראים לי" and their like."""
     weak: NameSpan | None = None
     for cue in cues:
-        if cue.tag not in tags or (
-            cue.start and said.words[cue.start - 1] in ("לא", "not", "dont")
-        ):
+        if cue.tag not in tags or (cue.start and said.words[cue.start - 1] in ("לא", "not", "dont")):
             continue
         span = _run(said, cue.end, taken, said.clause_end(cue.start))
         if span is None:

@@ -280,7 +280,25 @@ def reason_lexicon(concept: str) -> Lexicon:
 def reasons_shown(prepared: Prepared, said: Utterance) -> frozenset[str]:
     """Concepts, of those that the business declares, that the words show."""
     declared = frozenset().union(*(reason.concepts for reason in prepared.reasons), ())
-    return frozenset(concept for concept in declared if reason_lexicon(concept).find(said))
+    return frozenset(
+        concept
+        for concept in declared
+        if any(not _denied(said, item.start) for item in reason_lexicon(concept).find(said))
+    )
+
+
+def _denied(said: Utterance, index: int) -> bool:
+    """Whether the clause says no before ("it's not an emergency")."""
+    first = index
+    while first and not said.breaks[first] and index - first < _REACH:
+        first -= 1
+        if said.words[first] in words("vague", "negates"):
+            return True
+    return False
+
+
+_REACH = 4
+"""Words over which a negation reaches."""
 
 
 @cache

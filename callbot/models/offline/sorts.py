@@ -98,7 +98,9 @@ def find_quantity(said: Utterance, counted: Callable[[str], bool]) -> tuple[int,
             continue
         end = index + 1
         clause = said.clause_end(index)
-        while end < clause and (_number(said, end) or said.words[end] in ("and", "hundred", "אלף", "thousand")):
+        while end < clause and (
+            _number(said, end) or said.words[end] in ("and", "hundred", "אלף", "thousand")
+        ):
             end += 1
         if end >= clause or not counted(said.words[end]):
             continue
@@ -162,7 +164,9 @@ def heads(label: tuple[str, ...], stop: Collection[str]) -> tuple[frozenset[str]
     return tuple(stems(word) for word in label if word not in stop)
 
 
-def announced(said: Utterance, forms: tuple[frozenset[str], ...], *, short: bool) -> Iterator[tuple[int, int]]:
+def announced(
+    said: Utterance, forms: tuple[frozenset[str], ...], *, short: bool
+) -> Iterator[tuple[int, int]]:
     """Words that follow "<label> is", "<label>?" or stand before "that's the <label>".
 
     ``short``: the label's first word is enough.

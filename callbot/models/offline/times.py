@@ -121,7 +121,7 @@ def _number_tag(said: Utterance, index: int, *, asked: bool) -> str:
     word = said.words[index]
     value = number_word(word)
     if value is None:
-        attached = is_hebrew(word) and word[0] in "בלמו" and number_word(word[1:])
+        attached = is_hebrew(word) and word[0] in "בלמוהכ" and number_word(word[1:])
         return "H" if attached and int(attached) <= 24 else ""
     if not 0 < int(value) <= 59 or len(value) > 2:
         return ""

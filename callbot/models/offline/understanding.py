@@ -69,6 +69,8 @@ class Clause:
     question: bool
     wh: bool
     content: bool
+    mark: bool = False
+    """A question mark ends it."""
 
 
 _NEEDS_END = frozenset(["no", "done", "have_none", "decline_soft", "repeat", "ack", "bye", "right"])
@@ -244,7 +246,7 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         opener = mark and said.words[first] in words("questions", "openers")
         question = (
             wh
-            or opener
+            or (opener and not request)
             or ((form or (mark and topic)) and not request)
             or (topic and end - start <= 3 and mark)
         )
@@ -252,7 +254,7 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
             question = question or all(any(t.start <= i < t.end for t in topics) for i in range(first, end))
         acts_here = any(item.start < end and item.end > start for item in speech)
         content = not question and not acts_here and not (covered | fillers).issuperset(range(start, end))
-        clauses.append(Clause(start, end, question, wh, content))
+        clauses.append(Clause(start, end, question, wh, content, mark))
         start = end
     return clauses
 

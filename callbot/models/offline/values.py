@@ -85,7 +85,9 @@ class _Collector(TextCollector):
 
     def _email(self) -> None:
         target = self.prepared.first("email")
-        address = extraction.find_email(self.said)
+        address = extraction.find_email(
+            self.said, asked=self.reading.asked.field == (target.name if target else "")
+        )
         if target is not None and address is not None:
             self._put(target, address, firm=True)
 
@@ -101,7 +103,17 @@ class _Collector(TextCollector):
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
         mends = "correction" in self.acts
-        return find_time(self.said, asked=mends or (view is not None and view.kind == "time"), mends=mends, taken=self.taken)
+        return find_time(
+            self.said,
+            asked=mends or (view is not None and view.kind == "time"),
+            mends=mends,
+            taken=self.taken | self._agreed(),
+        )
+
+    def _agreed(self) -> set[int]:
+        """Words that only say that something is right ("עכשיו נכון")."""
+        agreed = ("right", "done", "thanks")
+        return {i for item in self.found if item.tag in agreed for i in range(item.start, item.end)}
 
     def _time(self, view: FieldView | None, span: TimeSpan | None) -> None:
         asks_time = view is not None and view.kind == "time"
@@ -166,7 +178,7 @@ class _Collector(TextCollector):
                 continue
             if view is not asked and asked is not None and asked.kind in FREE:
                 if not _yes_or_no(view):
-                    self._aside(view)
+                    self._aside(view, asked)
                 continue
             done = self._done_with() | (set() if view is asked else self.taken)
             choice, rivals, whole = extraction.find_choice(view, self.said, done)
@@ -184,15 +196,19 @@ class _Collector(TextCollector):
             ):
                 self._put(view, choice)
 
-    def _aside(self, view: FieldView) -> bool:
+    def _aside(self, view: FieldView, asked: FieldView) -> bool:
         """A choice in a clause of its own, beside (or instead of) the free text that was asked for."""
         for clause in self.clauses:
             if not clause.content or self.taken & set(range(clause.start, clause.end)):
                 continue
             part = utterance(self.said.slice(clause.start, clause.end))
             choice, _, whole = extraction.find_choice(view, part)
-            several = sum(other.content for other in self.clauses) > 1 or len(part.words) >= FEW
-            if choice is not None and whole and several and len(part.words) <= 2 + FEW:
+            tells = asked.sort == "problem" or asked.kind == "notes"
+            several = sum(other.content for other in self.clauses) > 1 or (
+                len(part.words) >= FEW and not tells
+            )
+            long = FEW if tells or asked.kind == "text" else _LONG
+            if choice is not None and whole and several and len(part.words) <= 2 + long:
                 self._put(view, choice)
                 self.taken.update(range(clause.start, clause.end))
                 return True
@@ -203,7 +219,8 @@ class _Collector(TextCollector):
         return {
             index
             for item in self.found
-            if item.tag in _NO_NAME and item.tag not in ("done", "have_none")
+            if (item.tag in _NO_NAME or item.tag in ("good_day", "greeting", "thanks"))
+            and item.tag not in ("done", "have_none")
             for index in range(item.start, item.end)
         } | (self.taken if any(name in self.values for name in self._timed()) else set())
 
@@ -237,7 +254,7 @@ class _Collector(TextCollector):
             return
         taken = set(self.taken) | self._greeted()
         for clause in self.clauses:
-            if clause.wh or self._speaks(clause) or (clause.question and not asks_name):
+            if clause.wh or self._speaks(clause) or ((clause.question or clause.mark) and not asks_name):
                 taken.update(range(clause.start, clause.end))
         doubt = "need" in self.acts or any(clause.question or self._speaks(clause) for clause in self.clauses)
         doubt = doubt or self._described()
@@ -251,6 +268,7 @@ class _Collector(TextCollector):
         )
         if span is None or (not span.announced and has_time(self.said, span)):
             return
+        self.taken.update(range(span.start, span.end))
         span = doubled(self.said, span)
         if not span.announced and self._is_choice(span.start, span.end):
             return
@@ -323,6 +341,8 @@ _PHONE_DIGITS = 7
 """Digits that are no hour and no date."""
 _SHORT = 6
 """Words of a turn that one word can decide."""
+_LONG = 8
+"""Words of a clause that is still about little else than the choice in it."""
 _OPEN_ENDS = frozenset(["אחרי", "לפני", "after", "before"])
 _NO_NAME = (SPEECH_ACTS | {"other_negation"}) - {"self_call", "reassure"}
 """Acts whose clause holds no name."""
