@@ -16,6 +16,7 @@ from callbot.models.offline.decision import (
     completed,
     declined,
 )
+from callbot.models.offline.phrases import lexicon
 from callbot.models.offline.prepared import Reason, stop_words
 from callbot.models.offline.state import REFUSING, State
 from callbot.models.offline.taking import note_down
@@ -33,6 +34,13 @@ def ending(state: State, turn: Reading) -> Decision | None:
     if "wrong_number" in acts and not gave:
         if "phone" in {state.prepared.fields[n].kind for n in state.lead} or state.partial:
             return None
+        return _end(state, declared(state, "wrong_number"), "wrong_number")
+    if (
+        not state.lead
+        and not turn.question
+        and "bye" in acts
+        and "apology" in lexicon("ends").tags(turn.said)
+    ):
         return _end(state, declared(state, "wrong_number"), "wrong_number")
     if own := _declared_reason(state, turn):
         return own

@@ -115,9 +115,9 @@ def doubled(said: Utterance, span: NameSpan) -> NameSpan:
     start = span.end
     if start < len(said.words) and said.breaks[start]:
         again = _run(said, start, frozenset(), said.clause_end(start))
-        if again is not None and span.end - span.start < again[1] - again[0] <= _FULL_NAME:
-            if said.words[span.start] in said.words[again[0] : again[1]]:
-                return NameSpan(*again, announced=span.announced)
+        fuller = again is not None and span.end - span.start < again[1] - again[0] <= _FULL_NAME
+        if again is not None and fuller and said.words[span.start] in said.words[again[0] : again[1]]:
+            return NameSpan(*again, announced=span.announced)
     return span
 
 

@@ -72,9 +72,9 @@ def _number(said: Utterance, index: int) -> bool:
 
 # --- what gives itself away, asked for or not ---------------------------------------------------
 def find_age(said: Utterance) -> tuple[int, int] | None:
-    """ "בת 11", "בן תשע וחצי", "she's seven years old", "a 4-year-old"."""
+    """Words that tell an age: "בת 11", "בן תשע וחצי", "she is seven years old"."""
     for index in range(len(said.words)):
-        if not _number(said, index) or (index and said.breaks[index] and said.words[index] in ("אחת",)):
+        if not _number(said, index):
             continue
         led = index > 0 and said.words[index - 1] in listed("age_before") and not said.breaks[index]
         end = index + 1

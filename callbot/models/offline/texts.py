@@ -7,13 +7,16 @@ from callbot.models.offline.names import name_run
 from callbot.models.offline.numbers import Run
 from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
-from callbot.models.offline.sorts import announced, find_age, find_quantity, find_vehicle, fits
+from callbot.models.offline.sorts import announced, find_age, find_quantity, find_vehicle, fits, listed
+from callbot.models.offline.text import stems
 from callbot.models.offline.times import time_words
 from callbot.models.offline.understanding import Clause, Reading
 
 FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
 """Kinds of fields that take any words."""
 _ANNOUNCED = FREE | {"name"}
+_LACKING = 8
+"""Most words of a clause that says that there is no such thing."""
 _MOST_WORDS = 60
 FEW = 2
 """Words beside a value that make no answer of their own."""
@@ -60,7 +63,7 @@ class TextCollector:
 
     # --- what is announced, and what gives itself away --------------------------------------------
     def _announced(self) -> None:
-        """Values said with the field's own words: "the reason is ...", "שם הגן הוא ...", "The brand? ..." """
+        """Values said with the field's own words ("the reason is ...", "The brand? ...")."""
         for view in self.prepared.fields.values():
             if view.kind not in _ANNOUNCED or view.name in self.values or not view.heads:
                 continue
@@ -79,6 +82,27 @@ class TextCollector:
                     self._put(view, self.said.slice(start, end), firm=True)
                     self.taken.update(range(self._clause(start).start, end))
                     break
+
+    def _lacking(self) -> None:
+        """That there is none of what a field is about is its value ("אין לו שום ניסיון", "no allergies")."""
+        for view in self.prepared.fields.values():
+            if (
+                view.kind != "text"
+                or view.name in self.values
+                or not view.heads
+                or view.name == self.asked.field
+            ):
+                continue
+            for clause in self.clauses:
+                span = range(clause.start, clause.end)
+                if clause.question or self.taken & set(span) or len(span) > _LACKING:
+                    continue
+                none = next((i for i in span if self.said.words[i].lstrip("ו") in listed("none")), None)
+                if none is None or not (view.short or len(view.heads) == 1):
+                    continue
+                if any(not stems(self.said.words[i]).isdisjoint(view.heads[0]) for i in span if i > none):
+                    self._put(view, self.said.slice(none, clause.end), firm=True)
+                    self.taken.update(span)
 
     def _only_acts(self, start: int, end: int) -> bool:
         return any(item.start <= start and item.end >= end for item in self.found)
@@ -148,6 +172,8 @@ class TextCollector:
     def _free(self, view: FieldView | None) -> None:
         if view is None or view.kind not in FREE or view.name in self.values:
             return
+        if "decline_soft" in self.acts and view.kind not in ("notes", "service") and not self._asserts(view):
+            return
         if self.acts & _NOT_ANSWERING or ("bye" in self.acts and len(self.reading.content.split()) < 2):
             return
         if self.acts & {"yes", "no"} and view.yes_no and view.field.required:
@@ -165,6 +191,10 @@ class TextCollector:
         text = self.said.slice(start, end)
         if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
             self._put(view, text, firm=True)
+
+    def _asserts(self, view: FieldView) -> bool:
+        """Whether something beside the refusal can be nothing but the value."""
+        return view.sort in ("age", "number", "id", "vehicle") or view.kind in ("address", "city")
 
     def _fitting(self, view: FieldView, start: int, end: int) -> tuple[int, int]:
         """Of several clauses, the one that holds the number."""

@@ -24,6 +24,7 @@ class _Collector(TextCollector):
         if not self.inject:
             self._announced()
             self._sorts(view)
+            self._lacking()
         span = self._time_span(view)
         self._phone(view, span)
         self._email()
@@ -229,8 +230,10 @@ class _Collector(TextCollector):
 
     def _volunteered(self, asked: FieldView | None, *, whole: bool) -> bool:
         """Whether words about a choice that nobody asked for are meant as one."""
-        if any(clause.question for clause in self.clauses) and not any(c.content for c in self.clauses):
-            return False
+        asks = [clause for clause in self.clauses if clause.question]
+        if asks and not any(c.content for c in self.clauses):
+            inquires = "need" in self.acts and not any(c.wh or c.mark for c in asks)
+            return whole and inquires
         if self.acts & {"decline_firm", "past"} and not whole:
             return False
         if self.acts & {"need", "correction"}:
