@@ -83,6 +83,7 @@ class Books:
         """Compare what the engine did about an event with what it had to do."""
         if self.phase is Phase.OVER:
             assert not out, "a call that is over does nothing"
+            assert (call.phase, call.ending, call.deadline) == (Phase.OVER, self.ending, None)
             return
         self.due = []
         getattr(self, f"_{type(event).__name__}")(event, now)
@@ -178,7 +179,7 @@ class Books:
             self.pending.append(CallerSaid("", self.keys))
         if any(s.kind is SpeechKind.GREETING for s in self.air):
             self._mark_interrupted(0, SpeechKind.GREETING)
-        self.owed = [*self.air, *self.owed]
+        self.owed, self.air = [*self.air, *self.owed], []
         self._interrupt_reply()
         self._cancel()
         self.history += self.pending

@@ -157,8 +157,8 @@ class Hostile:
     # --- bundles that lead somewhere ----------------------------------------------------------------
     def all_played(self) -> None:
         """Everything on the air is heard."""
-        while self.books.air:
-            self.played(0)
+        for sentence in list(self.books.air):
+            self.feed(ev.Played(sentence.mark))
 
     def begin(self) -> None:
         """The call opens and its greeting is heard."""
