@@ -206,6 +206,11 @@ def _with_town(said: Utterance, end: int) -> int:
     """The end of an address whose street ends at ``end``, its town included ("in Boston", ", חולון")."""
     times = time_words(said)
     count = len(said.words)
+    if end < count and not said.breaks[end] and end not in times and _in_town(said.words[end]):
+        end += 1
+        if end < count and not said.breaks[end] and end not in times and not _ordinary(said.words[end]):
+            end += 1
+        return end
     if end + 1 < count and said.words[end] == "in":
         return min(end + 2, count)
     while (
@@ -219,6 +224,20 @@ def _with_town(said: Utterance, end: int) -> int:
         ):
             return clause
     return end
+
+
+def _in_town(word: str) -> bool:
+    return word[0] == "ב" and len(word) > 3 and word not in words("with_in", "not") and not _ordinary(word)
+
+
+def _ordinary(word: str) -> bool:
+    """Whether the word goes on with something else than a place."""
+    return (
+        word in words("stop", "name")
+        or word in words("acts", "need")
+        or word[0] == "ו"
+        or not is_hebrew(word)
+    )
 
 
 _TOWN = 2

@@ -235,6 +235,8 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
             state,
             decision.then("welcome" if _only_greets(turn) else "glad" if turn.content else "understood"),
         )
+    if "done" in acts and not turn.content:
+        return _asking(state, decision.then("one_more"))
     if acts & {"yes", "ack", "other_negation"} and not turn.content:
         return _asking(state, decision.then("glad") if "yes" in acts else decision)
     return _asking(state, decision.then("unclear"))

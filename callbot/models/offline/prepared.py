@@ -47,6 +47,8 @@ class FieldView:
     """The words of the label that carry it."""
     short: bool = False
     """No other field's label begins with the same word, so that it alone names the field."""
+    lone: frozenset[str] = frozenset()
+    """Stems of the label's words that no other field's label has."""
     counted: Callable[[str], bool] = bool
     """Whether a word is what the field counts."""
 
@@ -143,7 +145,7 @@ def _prepare(business: Business) -> Prepared:
 
 def _sorted(
     lead_field: LeadField, business: Business
-) -> tuple[str, tuple[frozenset[str], ...], bool, Callable[[str], bool]]:
+) -> tuple[str, tuple[frozenset[str], ...], bool, frozenset[str], Callable[[str], bool]]:
     """Sort and label of a field; see ``FieldView``."""
     label, ask = lead_field.label or "", lead_field.ask or ""
     own = kind_of(lead_field)
@@ -153,7 +155,9 @@ def _sorted(
     forms = _heads(lead_field)
     others = [_heads(other) for other in business.fields if other.name != lead_field.name]
     short = bool(forms) and all(forms[0].isdisjoint(form) for other in others for form in other)
-    return sort, forms, short, about_counted(lead_field.name, label, ask)
+    theirs = frozenset().union(*(form for other in others for form in other))
+    lone = frozenset().union(*forms) - theirs
+    return sort, forms, short, lone, about_counted(lead_field.name, label, ask)
 
 
 def _heads(lead_field: LeadField) -> tuple[frozenset[str], ...]:
@@ -169,7 +173,8 @@ def stop_words() -> frozenset[str]:
 def content_stems(text: str, *, spoken: bool = False) -> frozenset[str]:
     """Stems of the words that carry a subject."""
     fold = stems if spoken else key_stems
-    found = [fold(word) for word in utterance(text).words if word not in stop_words()]
+    said = utterance(text).words
+    found = [fold(w) for w in said if w not in stop_words() and (w[0] != "ו" or w[1:] not in stop_words())]
     return frozenset().union(*found, ())
 
 

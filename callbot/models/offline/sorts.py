@@ -18,6 +18,8 @@ _COUNTED = frozenset(["number", "age"])
 _MODEL_WORDS = 3
 """Most words of a vehicle's model."""
 _YEAR = 4
+_DIGITS = 6
+"""Most digits of a count."""
 
 
 @cache
@@ -56,7 +58,10 @@ def fits(sort: str, said: Utterance, start: int, end: int) -> bool:
     """Whether the words can be a value of that sort."""
     if sort not in _COUNTED and sort != "id":
         return True
-    if any(_number(said, i) or said.words[i] in listed("amounts") for i in range(start, end)):
+    inside = range(start, end)
+    if sort in _COUNTED and sum(len(said.words[i]) for i in inside if said.words[i].isdecimal()) > _DIGITS:
+        return False
+    if any(_number(said, i) or said.words[i] in listed("amounts") for i in inside):
         return True
     return sort == "id" and any(not is_hebrew(w) and len(w) < _YEAR for w in said.words[start:end])
 

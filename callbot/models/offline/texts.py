@@ -89,7 +89,7 @@ class TextCollector:
             if (
                 view.kind != "text"
                 or view.name in self.values
-                or not view.heads
+                or not view.lone
                 or view.name == self.asked.field
             ):
                 continue
@@ -98,9 +98,9 @@ class TextCollector:
                 if clause.question or self.taken & set(span) or len(span) > _LACKING:
                     continue
                 none = next((i for i in span if self.said.words[i].lstrip("ו") in listed("none")), None)
-                if none is None or not (view.short or len(view.heads) == 1):
+                if none is None:
                     continue
-                if any(not stems(self.said.words[i]).isdisjoint(view.heads[0]) for i in span if i > none):
+                if any(not stems(self.said.words[i]).isdisjoint(view.lone) for i in span if i > none):
                     self._put(view, self.said.slice(none, clause.end), firm=True)
                     self.taken.update(span)
 
@@ -140,7 +140,10 @@ class TextCollector:
         if self._clause(span[0]).question:
             return
         if asked not in views or self.taken or "correction" in self.acts:
-            self._put(views[0], self.said.slice(*span), firm=True)
+            text = self.said.slice(*span)
+            streets = words("address", "before_name")
+            attached = self.said.words[span[0]][1:] in streets and self.said.words[span[0]] not in streets
+            self._put(views[0], text[1:] if attached else text, firm=True)
 
     def _with_in(self) -> None:
         """The answer to "in which ...?" said unasked: "ואני במכבי"."""

@@ -189,4 +189,6 @@ def _trimmed(said: Utterance, tags: list[str], start: int, end: int, *, asked: b
         end -= 1
     while tags[start] == "L" and not (said.words[start] in lead or said.words[start] in ("ב", "ל", "ה", "מ")):
         start += 1
+    while start + 1 < end and said.words[start] == "in" and said.words[start + 1] in _set("no_in"):
+        start += 1
     return TimeSpan(start, end, firm)

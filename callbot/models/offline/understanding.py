@@ -239,7 +239,10 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         while first < end - 1 and (first in fillers or _opener(first, found)):
             first += 1
         mark = "?" in said.clean[said.ends[end - 1] : said.starts[end] if end < len(said.words) else None]
-        wh = any(_asks(item, first, end, covered) and item.tag in ("wh", "what") for item in asking)
+        alone = end - first == 1 and mark and len(said.words) > 1
+        wh = not alone and any(
+            _asks(item, first, end, covered) and item.tag in ("wh", "what") for item in asking
+        )
         form = any(item.tag == "ask" and first <= item.start <= first + 1 for item in asking)
         request = any(start <= item.start < end for item in requests)
         topic = any(start <= item.start < end for item in topics)
@@ -250,7 +253,8 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
             or ((form or (mark and topic)) and not request)
             or (topic and end - start <= 3 and mark)
         )
-        if topic and end - first <= 2 and not covered.issuperset(range(first, end)):
+        none = not words("vague", "negates").isdisjoint(said.words[start:end])
+        if topic and not none and end - first <= 2 and not covered.issuperset(range(first, end)):
             question = question or all(any(t.start <= i < t.end for t in topics) for i in range(first, end))
         acts_here = any(item.start < end and item.end > start for item in speech)
         content = not question and not acts_here and not (covered | fillers).issuperset(range(start, end))

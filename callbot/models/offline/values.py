@@ -77,6 +77,7 @@ class _Collector(TextCollector):
         if (
             view is not None
             and view.kind in ("text", "other_name")
+            and view.sort in ("", "id", "company")
             and not run.digits.startswith("0")
             and not run.plus
         ):
@@ -103,7 +104,7 @@ class _Collector(TextCollector):
 
     # --- times ----------------------------------------------------------------------------------
     def _time_span(self, view: FieldView | None) -> TimeSpan | None:
-        mends = "correction" in self.acts
+        mends = bool(self.acts & {"correction", "wait"})
         return find_time(
             self.said,
             asked=mends or (view is not None and view.kind == "time"),
@@ -129,8 +130,10 @@ class _Collector(TextCollector):
         if clause.question and (clause.wh or self.reading.topics - {"explain"} or not asks_time):
             return
         mends = "correction" in self.acts
-        busy = self.acts & {"past", "call_later", "good_day", "wait", "decline_soft"}
+        busy = self.acts & {"past", "call_later", "good_day", "decline_soft"} or self._waits(clause)
         if not asks_time and not mends and (not span.firm or busy):
+            return
+        if mends and not asks_time and not span.firm and (self.values or self.runs):
             return
         free = not asks_time and view is not None and view.kind in FREE
         if free and not self._fills_clause(clause, span.start, span.end):
@@ -145,6 +148,10 @@ class _Collector(TextCollector):
             return
         if self._put(target, self.said.slice(span.start, self._time_end(span)), firm=asks_time):
             self.taken.update(range(span.start, span.end))
+
+    def _waits(self, clause: Clause) -> bool:
+        """Whether the clause itself asks for a moment."""
+        return any(f.tag == "wait" and clause.start <= f.start < clause.end for f in self.found)
 
     def _fills_clause(self, clause: Clause, start: int, end: int) -> bool:
         """Whether hardly anything else is said in the clause; then all of it is taken."""
