@@ -100,10 +100,7 @@ def _field_schema(field: LeadField) -> dict[str, Any]:
 
 # --- reading ------------------------------------------------------------------------------------
 class ReplyReader:
-    """Reads one reply as it streams: ``feed`` text, speak what it returns, then ``finish``.
-
-    What is spoken depends on the text alone, never on the pieces that it came in.
-    """
+    """Reads one reply as it streams: ``feed`` text, speak what it returns, then ``finish``."""
 
     def __init__(self, business: Business) -> None:
         self._business = business
@@ -114,7 +111,8 @@ class ReplyReader:
 
     def feed(self, text: str) -> list[str]:
         """Take the next piece of the stream; return the sentences that are complete with it."""
-        self._buffer += text[: _MOST_CHARACTERS + 1 - len(self._buffer)]
+        readable = text.encode("utf-8", "replace").decode()  # no half of a character, which is no JSON
+        self._buffer += readable[: _MOST_CHARACTERS + 1 - len(self._buffer)]
         self._words.read(self._buffer)
         return self._sentences.of(self._words.text, whole=self._words.closed)
 

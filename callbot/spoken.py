@@ -1,30 +1,24 @@
 """The words of a reply that still arrives: found in the JSON, cut into sentences, cleaned of markup.
 
-What is spoken depends on the text alone, never on the pieces that it came in. Nothing that was once
-given out is taken back, so a word is given out only when nothing that may follow could change it.
+Unfinished JSON is read by pydantic-core, as the design fixes it (section 3): no parser of our own.
+Nothing that was once given out is taken back: a sentence leaves when its end and what follows it have
+arrived, in whatever pieces.
 """
 
 from __future__ import annotations
 
-import json
+import bisect
 import re
+from typing import Any
+
+from pydantic_core import from_json
 
 from callbot.fields import printable
 
 _CONTRACT_WORDS = ("spokenreply", "shouldendcall", "endreason", "leadstatus", "missingfields")
 """Keys of the contract, without their underscores; nobody says them on the phone."""
 
-_SPACE = re.compile(r"\s*")
-_STRING_PIECE = re.compile(
-    r"""(?: [^"\\] | \\["\\/bfnrt]
-      | \\u(?![dD][89abAB])[0-9a-fA-F]{4}
-      | \\u[dD][89abAB][0-9a-fA-F]{2}
-        (?: \\u[dD][c-fC-F][0-9a-fA-F]{2}  # the second half of the character
-          | (?= [^\\] | \\[^u] | \\u[^"]{4} | \\u[^"]{0,3}") )  # or certainly something else
-    )*+""",
-    re.VERBOSE | re.DOTALL,
-)
-"""Whole characters and escapes of a JSON string."""
+_OBJECT_START = re.compile(r'\{\s*"')
 _ENDS = ".!?\u2026"
 _CLOSERS = "\"'\u2019\u201d\u05f4)]*_`"
 _SENTENCE_END = re.compile(rf"(?<![{_ENDS}])[{_ENDS}]++[{re.escape(_CLOSERS)}]*+(?=\s)|\n")
@@ -40,70 +34,55 @@ _WORD = re.compile(r"\w")
 
 
 class SpokenWords:
-    """The value of the first ``spoken_reply`` in the text of an object that is still being written.
-
-    A JSON parser that reads incomplete text would do for orderly replies. It cannot promise that
-    what it has shown once stands: a repeated key or a fault further on changes its mind.
-    """
+    """The value of ``spoken_reply`` in the text of an object that is still being written."""
 
     def __init__(self) -> None:
         self.text = ""
         self.closed = False
-        self._at = 0
-        self._depth = 0
-        self._brace = False
-        """The last thing outside was an opening brace."""
-        self._in_string = self._in_value = False
-        self._key = ""
+        """Whether the words are complete."""
+        self._start: int | None = None
 
     def read(self, buffer: str) -> None:
-        """Go on from where the last call stopped; ``buffer`` is all of the text so far."""
-        while self._at < len(buffer) and not self.closed:
-            if self._in_string:
-                if not self._read_string(buffer):
-                    return
-            elif self._depth:
-                self._read_mark(buffer[self._at])
-                self._at += 1
-            elif self._brace:
-                found = _SPACE.match(buffer, self._at)
-                self._at = found.end() if found else self._at
-                self._brace = self._at == len(buffer)
-                if buffer[self._at : self._at + 1] == '"':
-                    self._depth, self._in_value = 1, False
-            else:
-                found_at = buffer.find("{", self._at)
-                self._brace = found_at >= 0
-                self._at = found_at + 1 if self._brace else len(buffer)
+        """Take ``buffer``, all of the text so far; words that were found once stay."""
+        if self.closed:
+            return
+        if self._start is None:
+            found = _OBJECT_START.search(buffer)
+            if found is None:
+                return
+            self._start = found.start()
+        text = _readable(buffer[self._start :])
+        for complete in (True, False):
+            words = _object(text, complete=complete).get("spoken_reply")
+            if isinstance(words, str):
+                if words.startswith(self.text):
+                    self.text, self.closed = words, complete
+                return
 
-    def _read_mark(self, mark: str) -> None:
-        if mark == '"':
-            self._in_string = True
-            if self._depth == 1 and not self._in_value:
-                self._key = ""
-        elif mark in "{[":
-            self._depth += 1
-        elif mark in "}]":
-            self._depth -= 1
-        elif mark in ":," and self._depth == 1:
-            self._in_value = mark == ":"
 
-    def _read_string(self, buffer: str) -> bool:
-        """Read on in a string; whether it has ended."""
-        found = _STRING_PIECE.match(buffer, self._at)
-        piece = found.group() if found else ""
-        self._at += len(piece)
-        spoken = self._depth == 1 and self._in_value and self._key == "spoken_reply"
-        if spoken:
-            self.text += json.loads(f'"{piece}"', strict=False)
-        elif self._depth == 1 and not self._in_value:
-            self._key += piece
-        if buffer[self._at : self._at + 1] != '"':
-            return False
-        self._at += 1
-        self._in_string = False
-        self.closed = spoken
-        return True
+def _object(text: str, *, complete: bool) -> dict[str, Any]:
+    """The object that ``text`` begins; ``complete``: without a string that has not ended yet.
+
+    Raises ValueError.
+    """
+    value = from_json(text, allow_partial="on" if complete else "trailing-strings")
+    return value if isinstance(value, dict) else {}
+
+
+def _readable(text: str) -> str:
+    """As much of ``text`` as begins an object, without a fault in it or what stands behind it."""
+    if _begins_object(text):
+        return text
+    faults = range(len(text))
+    return text[: bisect.bisect_left(faults, True, key=lambda end: not _begins_object(text[: end + 1]))]  # noqa: FBT003
+
+
+def _begins_object(text: str) -> bool:
+    try:
+        _object(text, complete=False)
+    except ValueError:
+        return False
+    return True
 
 
 class Sentences:

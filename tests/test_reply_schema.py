@@ -150,7 +150,7 @@ def conforming(draw: st.DrawFn, business: Business) -> dict[str, Any]:
             field.name: draw(
                 st.none()
                 | st.sampled_from(
-                    list(field.choices) or ["0521234567" if field.type == "phone" else "דנה לוי"]
+                    list(field.choices) or ["+972521234567" if field.type == "phone" else "דנה לוי"]
                 )
             )
             for field in business.fields
