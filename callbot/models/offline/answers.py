@@ -58,7 +58,8 @@ def _best_facts(
             bonus = sum(not word.isdisjoint(fact.key_stems) for word in context)
             scored.append((score, bonus, fact))
     if not scored:
-        return _best_facts(prepared, reading, frozenset(), lead) if topics else []
+        asks = topics and (reading.question or reading.said.question_mark)
+        return _best_facts(prepared, reading, frozenset(), lead) if asks else []
     top = max(item[:2] for item in scored)
     best = [fact for score, bonus, fact in scored if (score, bonus) == top]
     return best[:3] if len(best) <= 3 else best[:2]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from callbot.models.offline import extraction
 from callbot.models.offline.names import find_name, first_names
 from callbot.models.offline.numbers import Run
-from callbot.models.offline.prepared import FieldView
+from callbot.models.offline.prepared import FieldView, stop_words
+from callbot.models.offline.sorts import listed
 from callbot.models.offline.text import Utterance, key_stems, same, stems, utterance
 from callbot.models.offline.understanding import Reading
 
@@ -37,6 +38,8 @@ def corrections(state: State, reading: Reading) -> dict[str, str]:
             new = _name(old, reading.said, negations)
         elif view.kind == "choice":
             new = _choice(view, old, reading.said, negations)
+        elif view.sort in ("number", "age"):
+            continue
         elif view.kind in ("address", "city", "service", "text"):
             new = _text(old, reading.said)
         else:
@@ -182,13 +185,18 @@ def _text(old: str, said: Utterance) -> str | None:
     while start < len(said.words):
         end = said.clause_end(start)
         clause = said.words[start:end]
-        kept = sum(word in before and len(word) > 1 for word in clause)
+        kept = sum(word in before and len(word) > 1 and not _empty(word) for word in clause)
         if kept and not set(clause) <= before and clause[0] not in _NOT and len(clause) > kept:
             first, last = extraction.trimmed(said, start, end)
             if last - first >= _FEWEST_WORDS:
                 return said.slice(first, last)
         start = end
     return None
+
+
+def _empty(word: str) -> bool:
+    """Whether a word that was said before says nothing about what it was said of."""
+    return word in stop_words() or word in listed("none")
 
 
 _FEWEST_WORDS = 2

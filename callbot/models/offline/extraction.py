@@ -202,6 +202,28 @@ def find_address(said: Utterance) -> tuple[int, int] | None:
     return None
 
 
+def find_bare_address(said: Utterance) -> tuple[int, int] | None:
+    """A street without its kind, its number and its town: "בן גוריון 7 באשקלון"."""
+    for index in range(1, len(said.words) - 1):
+        word = said.words[index]
+        if (
+            not word.isdecimal()
+            or len(word) > 3
+            or said.breaks[index]
+            or not is_hebrew(said.words[index - 1])
+        ):
+            continue
+        start = index
+        while start and not said.breaks[start]:
+            start -= 1
+        if not 1 <= index - start <= _TOWN + 1 or said.breaks[index + 1]:
+            continue
+        plain = all(w not in words("stop", "name") for w in said.words[start:index])
+        if plain and _in_town(said.words[index + 1]) and time_words(said).isdisjoint(range(start, index + 2)):
+            return start, _with_town(said, index + 1)
+    return None
+
+
 def _with_town(said: Utterance, end: int) -> int:
     """The end of an address whose street ends at ``end``, its town included ("in Boston", ", חולון")."""
     times = time_words(said)

@@ -14,6 +14,7 @@ from callbot.models.offline.decision import (
     declined,
 )
 from callbot.models.offline.ending import declared, ending
+from callbot.models.offline.phrases import words
 from callbot.models.offline.state import REFUSING, State, is_soft
 from callbot.models.offline.taking import accept, note_down
 from callbot.models.offline.understanding import Reading
@@ -162,7 +163,7 @@ def _collect(state: State, turn: Reading) -> Decision:
     phone = state.prepared.first("phone")
     if "number_was_wrong" in acts and phone and (phone.name in state.lead or phone.name == state.asked.field):
         return Decision(ask=phone.name, note="number to be corrected").then("fix_phone")
-    if "wait" in acts and not acts & {"person", "correction", "repeat", "abuse", "robot"}:
+    if "wait" in acts and not turn.rivals and not acts & {"person", "correction", "repeat", "abuse", "robot"}:
         return Decision(note="waiting").then("wait")
     if "person" in acts:
         return _asking(state, _person(state, decision))
@@ -233,13 +234,24 @@ def _unanswered(state: State, turn: Reading, decision: Decision) -> Decision:
     if not asked or "need" in acts:
         return _asking(
             state,
-            decision.then("welcome" if _only_greets(turn) else "glad" if turn.content else "understood"),
+            decision.then("welcome" if _only_greets(turn) else "glad" if _pleases(turn) else "understood"),
         )
     if "done" in acts and not turn.content:
         return _asking(state, decision.then("one_more"))
     if acts & {"yes", "ack", "other_negation"} and not turn.content:
         return _asking(state, decision.then("glad") if "yes" in acts else decision)
-    return _asking(state, decision.then("unclear"))
+    if view is not None and view.kind == "choice" and turn.content:
+        return _asking(state, decision.then("which"))
+    return _asking(state, decision.then("understood" if _bad_news(turn) else "unclear"))
+
+
+def _bad_news(turn: Reading | None) -> bool:
+    """Whether the caller tells of something that nobody says "gladly" to."""
+    return turn is not None and not words("vague", "bad").isdisjoint(turn.said.words)
+
+
+def _pleases(turn: Reading) -> bool:
+    return bool(turn.content) and not _bad_news(turn)
 
 
 def _only_greets(turn: Reading) -> bool:
@@ -321,7 +333,9 @@ def _acknowledge(state: State, decision: Decision, *, opening: bool = False) -> 
     for name in state.new:
         if state.prepared.fields[name].kind == "name" and name not in state.request.lead:
             return decision.then("ack_name", first=state.new[name].split()[0])
-    return decision.then("glad" if opening else "ack")
+    if opening or _bad_news(state.turn):
+        return decision.then("glad" if opening and not _bad_news(state.turn) else "understood")
+    return decision.then("ack")
 
 
 # --- what to ask ----------------------------------------------------------------------------------

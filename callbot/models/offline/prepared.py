@@ -123,7 +123,7 @@ def _prepare(business: Business) -> Prepared:
         fields[lead_field.name] = FieldView(
             lead_field,
             kind_of(lead_field),
-            asked[lead_field.name] - others,
+            frozenset(w for w in asked[lead_field.name] - others if w[0] != "ה" or w[1:] not in others),
             utterance(lead_field.label or lead_field.name.replace("_", " ")).words,
             _choices(lead_field),
             lead_field.type == "text" and _asks_yes_no(lead_field.ask or ""),
@@ -191,7 +191,7 @@ def kind_of(lead_field: LeadField) -> str:
             if kind == "name" and (
                 tokens & set(entry["not"]) or ("של" in label and not tokens & set(entry["own"]))
             ):
-                return "other_name" if tokens & {"name"} or "שם" in label else "text"
+                return "other_name" if tokens & {"name", "names"} or label & {"שם", "שמות"} else "text"
             return kind
     return "text"
 

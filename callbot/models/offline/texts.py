@@ -131,6 +131,8 @@ class TextCollector:
         """A street address that was not (or not only) asked for."""
         views = [view for view in self.prepared.fields.values() if view.kind == "address"]
         span = extraction.find_address(self.said)
+        if span is None and not (asked is not None and asked.sort):
+            span = extraction.find_bare_address(self.said)
         if (
             len(views) != 1
             or span is None
@@ -144,6 +146,7 @@ class TextCollector:
             streets = words("address", "before_name")
             attached = self.said.words[span[0]][1:] in streets and self.said.words[span[0]] not in streets
             self._put(views[0], text[1:] if attached else text, firm=True)
+            self.taken.update(range(*span))
 
     def _with_in(self) -> None:
         """The answer to "in which ...?" said unasked: "ואני במכבי"."""

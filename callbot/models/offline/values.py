@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from callbot.models.offline import extraction
-from callbot.models.offline.names import doubled, find_name, first_names, has_time, third_name
+from callbot.models.offline.names import NameSpan, doubled, find_name, first_names, has_time, third_name
 from callbot.models.offline.phrases import Found, lexicon, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.routes import find_route
-from callbot.models.offline.text import Utterance, utterance
+from callbot.models.offline.text import Utterance, stems, utterance
 from callbot.models.offline.texts import FEW, FREE, TextCollector
 from callbot.models.offline.times import TimeSpan, find_time
 from callbot.models.offline.understanding import SPEECH_ACTS, Clause, Reading
@@ -31,10 +31,10 @@ class _Collector(TextCollector):
         if not self.inject:
             self._route()
             self._time(view, span)
+            self._address(view)
         self._names(view)
         if not self.inject:
             self._choices(view)
-            self._address(view)
             self._labelled()
             self._with_in()
             self._free(view)
@@ -190,6 +190,9 @@ class _Collector(TextCollector):
                 continue
             done = self._done_with() | (set() if view is asked else self.taken)
             choice, rivals, whole = extraction.find_choice(view, self.said, done)
+            if choice is None and len(rivals) > 1 and "correction" in self.acts:
+                last = utterance(self.said.slice(self.clauses[-1].start, self.clauses[-1].end))
+                choice, _, whole = extraction.find_choice(view, last)
             if choice is None:
                 if view is asked and len(rivals) > 1:
                     self.rivals = rivals
@@ -282,6 +285,8 @@ class _Collector(TextCollector):
         span = doubled(self.said, span)
         if not span.announced and self._is_choice(span.start, span.end):
             return
+        if self.said.words[span.start] not in first_names() and self._about_other(span, target):
+            return
         self._put(target, self.said.slice(span.start, span.end), firm=span.announced)
         self.taken.update(range(span.start, span.end))
 
@@ -309,6 +314,17 @@ class _Collector(TextCollector):
     def _own_name(self) -> bool:
         """Whether the caller says what they themselves are called."""
         return any(item.tag == "cue" for item in lexicon("names").find(self.said))
+
+    def _about_other(self, span: NameSpan, target: FieldView) -> bool:
+        """Whether the would-be name is made of words of another field ("זו דלת פלדה")."""
+        theirs = frozenset().union(
+            *(
+                view.lone
+                for view in self.prepared.fields.values()
+                if view is not target and view.kind in ("choice", "text", "service")
+            )
+        )
+        return any(not stems(self.said.words[i]).isdisjoint(theirs) for i in range(span.start, span.end))
 
     def _greeted(self) -> set[int]:
         """Words of longer greetings, which may look like names ("שלום רב")."""
