@@ -372,8 +372,15 @@ class Call:
     def _ask(self, occasion: Occasion, now: float, detail: str = "") -> None:
         previous = self.turn
         self._stop_asking()
-        deadline = now + self.rules.reply_deadline
-        self.turn = Turn(previous.number + 1, occasion, occasion, True, now, deadline, detail=detail)
+        self.turn = Turn(
+            previous.number + 1,
+            occasion,
+            cause=occasion,
+            asking=True,
+            started=now,
+            deadline=now + self.rules.reply_deadline,
+            detail=detail,
+        )
         if occasion is Occasion.END_REFUSED:  # one turn to the caller: same budget, words follow on
             self.turn.started, self.turn.deadline = previous.started, now + previous.budget_left
             self.turn.spoke, self.turn.fell_back = previous.spoke, previous.fell_back
@@ -608,7 +615,7 @@ class Call:
 
     def _settle_linger(self, now: float) -> None:
         assert self.ending is not None
-        limited = self.limit_at is not None and now >= self.limit_at or self.turns >= self.rules.limit_turns
+        limited = (self.limit_at is not None and now >= self.limit_at) or self.turns >= self.rules.limit_turns
         spared = self.ending.may_be_reprieved and self.reprieves < self.rules.reprieves and not limited
         if self.said and spared:
             self.reprieves += 1

@@ -68,7 +68,7 @@ def drift(control: Control, *, required: Sequence[str], captured: Collection[str
     if missing != set(control.missing_fields):
         found["missing_fields"] = {"claimed": sorted(control.missing_fields), "computed": sorted(missing)}
     claims_complete = control.lead_status == LeadStatus.COMPLETE
-    if claims_complete and missing or control.lead_status == LeadStatus.IN_PROGRESS and not missing:
+    if (claims_complete and missing) or (control.lead_status == LeadStatus.IN_PROGRESS and not missing):
         computed = LeadStatus.IN_PROGRESS if missing else LeadStatus.COMPLETE
         found["lead_status"] = {"claimed": control.lead_status, "computed": computed.value}
     return found

@@ -630,7 +630,7 @@ BUGS = (
         "asking again gets a new budget",
         CALL,
         "previous.started, now + previous.budget_left",
-        "previous.started, deadline",
+        "previous.started, self.turn.deadline",
     ),
     Bug(
         "lead of a reply that says nothing new is erased",
@@ -660,7 +660,7 @@ BUGS = (
     Bug(
         "premature claim of a complete lead is not noticed",
         ENDING,
-        "if claims_complete and missing or",
+        "if (claims_complete and missing) or",
         "if",
     ),
     # snapshots

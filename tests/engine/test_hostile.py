@@ -18,7 +18,7 @@ from callbot.rules import Rules
 STAGES = (Stage.explicit, Stage.generate) if "PLANTED_BUG" in os.environ else tuple(Stage)
 """A planted bug has to be found; nobody wants to read about it."""
 SETTINGS = settings(
-    max_examples=150,
+    max_examples=300,
     stateful_step_count=40,
     deadline=None,
     phases=STAGES,
@@ -162,4 +162,4 @@ class CallsWithAModelThatNeverEnds(HostileCalls):
 TestHostileCalls = HostileCalls.TestCase
 TestHostileCalls.settings = SETTINGS
 TestCallsWithAModelThatNeverEnds = CallsWithAModelThatNeverEnds.TestCase
-TestCallsWithAModelThatNeverEnds.settings = settings(SETTINGS, max_examples=60)
+TestCallsWithAModelThatNeverEnds.settings = settings(SETTINGS, max_examples=120)
