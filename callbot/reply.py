@@ -25,8 +25,8 @@ from callbot.spoken import Sentences, SpokenWords
 
 LEAD_STATUSES = ("in_progress", "complete", "declined")
 
-_MOST_CHARACTERS = 64_000
-"""Of one reply: a hundred times a long one. What comes after is not read."""
+_MOST_CHARACTERS = 16_000
+"""Of one reply: many times a long one. What comes after is not read."""
 _MOST_OBJECTS = 20
 """Braces at which the reply's object is looked for."""
 

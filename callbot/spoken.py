@@ -41,10 +41,12 @@ class SpokenWords:
         self.closed = False
         """Whether the words are complete."""
         self._start: int | None = None
+        self._settled = False
+        """Whether nothing that follows can change the words: they are complete, or a fault follows them."""
 
     def read(self, buffer: str) -> None:
         """Take ``buffer``, all of the text so far; words that were found once stay."""
-        if self.closed:
+        if self._settled:
             return
         if self._start is None:
             found = _OBJECT_START.search(buffer)
@@ -52,11 +54,13 @@ class SpokenWords:
                 return
             self._start = found.start()
         text = _readable(buffer[self._start :])
+        self._settled = len(text) < len(buffer) - self._start
         for complete in (True, False):
             words = _object(text, complete=complete).get("spoken_reply")
             if isinstance(words, str):
                 if words.startswith(self.text):
                     self.text, self.closed = words, complete
+                self._settled = self._settled or complete
                 return
 
 

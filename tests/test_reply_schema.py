@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from callbot.business import BUILT_IN_REASONS, Business, read_business
+from callbot.fields import folded
 from callbot.reply import Reply, ReplyReader, end_reasons, reply_schema
 
 PROMPTS = [
@@ -103,7 +104,9 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True)
 PRINTED = st.text(
     st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12
 )
-CHOICES = st.dictionaries(PRINTED, st.lists(PRINTED, max_size=2), min_size=1, max_size=4)
+CHOICES = st.lists(PRINTED.filter(folded), unique_by=folded, min_size=1, max_size=8).map(
+    lambda words: {word: words[index + 1 : index + 2] for index, word in enumerate(words) if index % 2 == 0}
+)
 FIELDS = st.one_of(
     st.fixed_dictionaries({"type": st.sampled_from(["text", "phone", "time"]), "required": st.booleans()}),
     st.fixed_dictionaries({"type": st.just("choice"), "choices": CHOICES, "required": st.booleans()}),

@@ -87,8 +87,8 @@ def test_nothing_is_said_before_the_words_even_when_control_comes_first() -> Non
 
 
 WORDS = st.text(
-    st.sampled_from("אבגדשת abcDEF0123456789'\"״׳,:-–()…%₪ילדקםס\u05b8\u200f"), min_size=2, max_size=8
-).filter(lambda word: re.search(r"\w\w", word) and not word.endswith("…"))
+    st.sampled_from("אבגדשתabcDEF0123456789'\"״׳,:-–()%₪ילדקםס\u05b8\u200f"), min_size=2, max_size=8
+).filter(lambda word: re.search(r"\w\w", word) and not re.fullmatch(r"\d\d", word))
 TOKENS = st.lists(
     st.tuples(WORDS, st.sampled_from(["", "", "", ".", "?", "!", "...", '."', "…"])), min_size=1
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from reply_samples import DROP, ENDING, NOTES, WHOLE, changed, read, text
 
@@ -157,14 +157,14 @@ TABLE = {
         Again("the key should_end_call stands twice"),
     ),
     "ten thousand brackets": stop(OBJECT.replace('"in_progress"', "[" * 10_000), Again(NOT_WHOLE)),
-    "ten thousand braces": stop(OBJECT + '{"a":' * 10_000, used(AROUND)),
+    "two thousand braces": stop(OBJECT + '{"a":' * 2_000, used(AROUND)),
     "a number of ten thousand digits": stop(
         OBJECT.replace('"phone": null', '"phone": ' + "9" * 10_000), Again(NOT_WHOLE)
     ),
     "endless words": stop(
-        text(spoken_reply="שלום. " + "א" * 70_000), Again("longer than 64000 characters", said=["שלום."])
+        text(spoken_reply="שלום. " + "א" * 17_000), Again("longer than 16000 characters", said=["שלום."])
     ),
-    "endless spaces": stop("{" + " " * 70_000, Again("longer than 64000 characters", said=NOTHING)),
+    "endless spaces": stop("{" + " " * 17_000, Again("longer than 16000 characters", said=NOTHING)),
     # --- keys ---
     "without spoken_reply": stop(lacking("spoken_reply"), Again(NOT_WHOLE, said=NOTHING)),
     "without control": stop(lacking("control"), Again("control is missing")),
@@ -468,6 +468,7 @@ def test_garbage_around_and_inside_a_reply_is_never_spoken(data: st.DataObject, 
     length = data.draw(st.sampled_from([0, 0, 1, 2, 20]), "overwritten")
     garbage = data.draw(SCRAPS, "garbage")
     raw = OBJECT[:where] + garbage + OBJECT[where + length :]
+    assume(raw.count('"spoken_reply"') < 2)  # see test_words_that_stand_twice
     outcomes = [read([raw]), read(list(raw)), read(cut(raw, places))]
     for said, result in outcomes:
         assert_nothing_but_speech(said)
