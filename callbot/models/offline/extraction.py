@@ -109,7 +109,7 @@ def find_choice(
     dropped = _negated_words(said) | frozenset(taken)
     best: dict[str, tuple[int, int]] = {}
     for choice in view.choices:
-        score = _score(choice, spoken, dropped)
+        score = max(_score(choice, spoken, dropped), _denies(choice, said))
         if score[0] > 0:
             best[choice.name] = score
     if not best:
@@ -117,6 +117,15 @@ def find_choice(
     top = max(best.values())
     winners = tuple(name for name, score in best.items() if score == top)
     return (winners[0] if len(winners) == 1 else None), winners, top[1] == 1 or top[0] > 1
+
+
+def _denies(choice: Choice, said: Utterance) -> tuple[int, int]:
+    """The score of a phrase that says "not" itself, said word for word."""
+    for phrase in choice.denying:
+        for index in range(len(said.words) - len(phrase) + 1):
+            if said.words[index : index + len(phrase)] == phrase:
+                return len(phrase), 1
+    return 0, 0
 
 
 def _negated_words(said: Utterance) -> frozenset[int]:
@@ -148,10 +157,14 @@ def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]
 
 
 # --- e-mail -------------------------------------------------------------------------------------
-def find_email(said: Utterance, *, asked: bool = False) -> str | None:
-    """An e-mail address, written or spoken ("dana at gmail dot com", "דנה שטרודל ג'ימייל נקודה קום")."""
+def find_email(said: Utterance, *, asked: bool = False) -> tuple[str, int, int] | None:
+    """An e-mail address, written or spoken ("dana at gmail dot com", "דנה שטרודל ג'ימייל נקודה קום").
+
+    With the words that it takes.
+    """
     if match := _EMAIL.search(said.clean):
-        return match.group().rstrip(".")
+        inside = [i for i in range(len(said.words)) if match.start() <= said.starts[i] < match.end()]
+        return match.group().rstrip("."), inside[0], inside[-1] + 1
     parts = [_SPOKEN_EMAIL.get(word, word) for word in said.words]
     if "@" not in parts or "." not in parts[parts.index("@") :]:
         return None
@@ -171,7 +184,7 @@ def find_email(said: Utterance, *, asked: bool = False) -> str | None:
     while end + 1 < len(parts) and parts[end] == ".":
         end += 2
     text = "".join(parts[max(start, 0) : end])
-    return text if at and _EMAIL.fullmatch(text) else None
+    return (text, max(start, 0), end) if at and _EMAIL.fullmatch(text) else None
 
 
 _SPOKEN_EMAIL = {

@@ -25,6 +25,8 @@ class Choice:
     phrases: tuple[tuple[frozenset[str], ...], ...]
     own: frozenset[str]
     """Stems of words that no other choice of the field has."""
+    denying: tuple[tuple[str, ...], ...] = ()
+    """Phrases that say "not" themselves ("not cooling"), word for word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,13 @@ def kind_of(lead_field: LeadField) -> str:
     for kind in _KINDS:
         entry = concepts[kind]
         if tokens & set(entry["names"]) or (label | tokens) & set(entry["labels"]):
-            if kind == "name" and (
-                tokens & set(entry["not"]) or ("של" in label and not tokens & set(entry["own"]))
+            yours = not {"your", "you", "שמך", "לך"}.isdisjoint(
+                label | set(utterance(lead_field.ask or "").words)
+            )
+            if (
+                kind == "name"
+                and not (yours and tokens & {"parent", "owner", "your"})
+                and (tokens & set(entry["not"]) or ("של" in label and not tokens & set(entry["own"])))
             ):
                 return "other_name" if tokens & {"name", "names"} or label & {"שם", "שמות"} else "text"
             return kind
@@ -221,8 +228,13 @@ def _choices(lead_field: LeadField) -> tuple[Choice, ...]:
     result = []
     for name, own_phrases in phrases.items():
         others = frozenset().union(*(w for other, w in words.items() if other != name), ())
-        result.append(Choice(name, own_phrases, words[name] - others))
+        spoken = (utterance(text).words for text in (name, *lead_field.choices[name]))
+        denying = tuple(p for p in spoken if len(p) > 1 and not _NOT.isdisjoint(p))
+        result.append(Choice(name, own_phrases, words[name] - others, denying))
     return tuple(result)
+
+
+_NOT = frozenset(["לא", "אין", "בלי", "not", "no", "wont", "doesnt", "isnt", "without"])
 
 
 def _phrase_stems(text: str) -> tuple[frozenset[str], ...]:

@@ -27,6 +27,12 @@ _NOT_ANSWERING = frozenset(
 """Acts of a caller who is not busy with the question at all."""
 
 
+_BESIDE = frozenset(
+    ["dont_know", "refuse_give", "refuse_bare", "repeat", "wait", "bye", "injection", "smalltalk"]
+)
+"""Acts beside which nothing is told."""
+
+
 class TextCollector:
     """What all collecting shares, and the collecting of free text."""
 
@@ -187,7 +193,9 @@ class TextCollector:
             self._put(view, self.said.slice(0, end) if end else self.said.clean)
             return
         bounds = self._content_bounds(view)
-        if bounds is None:
+        if bounds is None or (
+            view.sort == "problem" and self.taken and bounds[1] - bounds[0] < FEW and self._pronoun()
+        ):
             return
         start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
         if not fits(view.sort, self.said, start, end):
@@ -201,6 +209,10 @@ class TextCollector:
     def _asserts(self, view: FieldView) -> bool:
         """Whether something beside the refusal can be nothing but the value."""
         return view.sort in ("age", "number", "id", "vehicle") or view.kind in ("address", "city")
+
+    def _pronoun(self) -> bool:
+        """Whether the turn says what somebody or something is ("הוא כלב, לברדור")."""
+        return self.said.words[0] in words("vague", "pronoun")
 
     def _fitting(self, view: FieldView, start: int, end: int) -> tuple[int, int]:
         """Of several clauses, the one that holds the number."""
@@ -223,10 +235,25 @@ class TextCollector:
             return None
         return saying[0].start, saying[-1].end
 
+    def _tells_of_it(self, target: FieldView) -> bool:
+        """A story told where a name, a choice or a number was asked for is the reason of the call."""
+        asked = self._asked_view()
+        if target.sort != "problem" or asked is None or asked.kind in FREE or self.values or self.rivals:
+            return False
+        if self.reading.question or self.acts & (_BESIDE | {"need", "correction", "past"}):
+            return False
+        saying = [clause for clause in self.clauses if clause.content]
+        if not saying:
+            return False
+        start, end = extraction.trimmed(self.said, saying[0].start, saying[-1].end)
+        return end - start > FEW and not self.taken and self._put(target, self.said.slice(start, end))
+
     def _opening(self) -> None:
         """What the caller wants, said right after the greeting, where a field takes it as text."""
         target = self.prepared.first("service")
-        if target is None or target.name in self.values or self.asked.kind not in ("help", "nothing"):
+        if target is None or target.name in self.values or self._tells_of_it(target):
+            return
+        if self.asked.kind not in ("help", "nothing"):
             return
         own = any(word in words("vague", "own") for word in self.said.words)
         if self.reading.question or self.acts & _NOT_ANSWERING or not (self.acts & {"need", "past"} or own):

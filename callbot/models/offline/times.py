@@ -49,13 +49,34 @@ def find_time(
     merged = [spans[0]]
     for other in spans[1:]:
         last = merged[-1]
-        if other.start - last.end > _GAP or said.clause_end(last.start) != said.clause_end(other.start):
+        if other.start - last.end > _GAP or (
+            said.clause_end(last.start) != said.clause_end(other.start) and not _goes_on(said, last, other)
+        ):
             merged.append(other)
         else:
             merged[-1] = TimeSpan(last.start, other.end, last.firm or other.firm)
     if mends:
         return merged[-1]
     return min(reversed(merged), key=lambda span: (not span.firm, _beside(said, span)))
+
+
+def _goes_on(said: Utterance, last: TimeSpan, other: TimeSpan) -> bool:
+    """Whether a time in the next clause says more of the same one ("next week, rather in the morning")."""
+    gap = said.clean[said.ends[last.end - 1] : said.starts[other.start]]
+    between = said.words[last.end : other.start]
+    near = not any(said.breaks[i] for i in range(last.end + 1, other.start + 1)) or not between
+    return (
+        near
+        and not (_names_day(said, last) and _names_day(said, other))
+        and not any(mark in gap for mark in "?!.")
+        and all(word in words("vague", "rather") for word in between)
+        and said.clause_end(other.start) - other.end <= 1
+    )
+
+
+def _names_day(said: Utterance, span: TimeSpan) -> bool:
+    spoken = said.words[span.start : span.end]
+    return any(word in _DAYS or word[1:] in _DAYS or word in _set("days") for word in spoken)
 
 
 _GAP = 2

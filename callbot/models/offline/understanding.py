@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from callbot.models.offline.numbers import Run
+from callbot.models.offline.numbers import Run, number_word
 from callbot.models.offline.phrases import Found, expanded, lexicon, table, words
 from callbot.models.offline.prepared import Prepared, reasons_shown, topic_lexicon
 from callbot.models.offline.text import Utterance, utterance
@@ -132,7 +132,12 @@ def _read(prepared: Prepared, asked: Asked, text: str, keys: str) -> Reading:
         acts |= {"injection"} if "{" in said.clean or "end_" in said.clean or "_call" in said.clean else acts
     topics = topic_lexicon().find(said)
     clauses = _clauses(said, found, topics)
-    question = any(clause.question for clause in clauses) and "repeat" not in acts
+    question = any(clause.question for clause in clauses)
+    if question and "repeat" in acts:
+        if any(item.tag not in ("explain", "services") for item in topics) and said.question_mark:
+            acts -= {"repeat"}
+        else:
+            question = False
     content = _content(said, clauses)
     reading = Reading(
         said,
@@ -241,7 +246,7 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         mark = "?" in said.clean[said.ends[end - 1] : said.starts[end] if end < len(said.words) else None]
         alone = end - first == 1 and mark and len(said.words) > 1
         wh = not alone and any(
-            _asks(item, first, end, covered) and item.tag in ("wh", "what") for item in asking
+            _asks(said, item, first, end, covered) and item.tag in ("wh", "what") for item in asking
         )
         form = any(item.tag == "ask" and first <= item.start <= first + 1 for item in asking)
         request = any(start <= item.start < end for item in requests)
@@ -271,8 +276,12 @@ def _opener(index: int, found: list[Found]) -> bool:
     )
 
 
-def _asks(item: Found, first: int, end: int, covered: set[int]) -> bool:
-    """Whether a question word opens its clause (later it joins clauses: "I know who ...")."""
+def _asks(said: Utterance, item: Found, first: int, end: int, covered: set[int]) -> bool:
+    """Whether a question word opens its clause (later it joins clauses: "I know who ..."; "איזה 70" is about 70)."""
+    if said.words[item.start] in ("איזה", "איזו") and item.start + 1 < end:
+        following = said.words[item.start + 1]
+        if following.isdecimal() or number_word(following) is not None:
+            return False
     return first <= item.start <= first + 1 and item.start < end and item.start not in covered
 
 

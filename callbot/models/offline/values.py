@@ -76,7 +76,7 @@ class _Collector(TextCollector):
             return
         if (
             view is not None
-            and view.kind in ("text", "other_name")
+            and view.kind == "text"
             and view.sort in ("", "id", "company")
             and not run.digits.startswith("0")
             and not run.plus
@@ -91,7 +91,8 @@ class _Collector(TextCollector):
             self.said, asked=self.reading.asked.field == (target.name if target else "")
         )
         if target is not None and address is not None:
-            self._put(target, address, firm=True)
+            self._put(target, address[0], firm=True)
+            self.taken.update(range(address[1], address[2]))
 
     def _route(self) -> None:
         """Both ends of a journey, whichever was asked for."""
@@ -210,10 +211,11 @@ class _Collector(TextCollector):
     def _aside(self, view: FieldView, asked: FieldView) -> bool:
         """A choice in a clause of its own, beside (or instead of) the free text that was asked for."""
         for clause in self.clauses:
-            if not clause.content or self.taken & set(range(clause.start, clause.end)):
+            inside = self.taken & set(range(clause.start, clause.end))
+            if not clause.content or (inside and asked.kind != "other_name"):
                 continue
             part = utterance(self.said.slice(clause.start, clause.end))
-            choice, _, whole = extraction.find_choice(view, part)
+            choice, _, whole = extraction.find_choice(view, part, [i - clause.start for i in inside])
             tells = asked.sort == "problem" or asked.kind == "notes"
             several = sum(other.content for other in self.clauses) > 1 or (
                 len(part.words) >= FEW and not tells
