@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import sys
 from typing import Annotated, Any
 
@@ -68,11 +71,31 @@ def _root(
 
 def main() -> None:
     """Run the command line. An error that the user can mend is printed and exits with 2."""
+    _speak_any_encoding()
     try:
         app()
+        sys.stdout.flush()
     except CallbotError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; nothing is left to say
+        _drop_output()  # the reader has gone; nothing is left to say
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        typer.echo(f"Error: cannot write: {error.strerror}", err=True)
+        sys.exit(2)
+
+
+def _speak_any_encoding() -> None:
+    """Odd bytes typed, and Hebrew on a terminal that has none, must not end a command."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere, or it would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,7 +22,10 @@ def chat(
         str | None, typer.Option(help="offline, openai:NAME, openai:NAME@BASE_URL or scripted:FILE.")
     ] = None,
     fallback: Annotated[
-        str | None, typer.Option(help="Model that answers when the first one fails.  [default: offline]")
+        str | None,
+        typer.Option(
+            help="Model that answers when the first one fails.  [default: offline behind an openai model]"
+        ),
     ] = None,
     caller: Annotated[
         str | None,

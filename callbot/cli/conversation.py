@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 import sys
 import threading
 import uuid
@@ -37,6 +38,12 @@ _SHOWN_NOTES = {
 }
 
 
+def check_caller_number(number: str | None) -> None:
+    """Raise CallbotError unless the number is E.164, as carriers give it, or withheld (None)."""
+    if number is not None and not re.fullmatch(r"\+[1-9]\d{6,14}", number):
+        raise CallbotError(f'--from "{number}" is not a number with its country code, such as +972541112233')
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """What one ``callbot chat`` was asked for."""
@@ -50,12 +57,13 @@ class Conversation:
 def hold(conversation: Conversation) -> None:
     """Hold the conversation and save it. Raises CallbotError for what cannot be started or saved."""
     settings = conversation.settings
+    check_caller_number(conversation.caller_number)
     business = _business(conversation)
     name = settings.model or default_model()
     model = make_model(name)
     fallback = _fallback(settings, name)
     screen = ChatScreen(settings.bidi, quiet=conversation.quiet)
-    screen.opening(business, model, chosen=settings.model is not None)
+    screen.opening(business, model, fallback, chosen=settings.model is not None)
     clock = ManualClock()
     rules = rules_of(business, has_fallback=fallback is not None)
     line = TextLine(rules, clock, screen, _keyboard(screen))
@@ -161,8 +169,8 @@ class ChatScreen:
         self._bidi, self._quiet = bidi, quiet
         self._control: ev.Control | None = None
 
-    def opening(self, business: Business, model: Model, *, chosen: bool) -> None:
-        """Say who answers."""
+    def opening(self, business: Business, model: Model, fallback: Model | None, *, chosen: bool) -> None:
+        """Say who answers, and who answers when that fails."""
         if self._quiet:
             return
         why = (
@@ -170,7 +178,10 @@ class ChatScreen:
             if chosen or model.name != "offline"
             else " (embedded; no --model named, no OPENAI_API_KEY set)"
         )
-        self._aside(f"{business.id}, model {model.name}{why}. /silence 9, /interrupt, /press 1, /hangup")
+        then = f", and {fallback.name} if it fails" if fallback else ""
+        self._aside(
+            f"{business.id}, model {model.name}{then}{why}. /silence 9, /interrupt, /press 1, /hangup"
+        )
 
     def bot_said(self, text: str, speech: ev.SpeechKind) -> None:
         """Show an utterance of the bot."""
@@ -194,6 +205,8 @@ class ChatScreen:
         if isinstance(what, ev.ReplyDone) and what.control != self._control:
             self._control = what.control
             self._aside(_control_line(what.control))
+        elif isinstance(what, ev.AskModel) and what.fallback:
+            self._aside("the fallback model answers this turn", style="yellow")
         elif isinstance(what, ev.SaveLead):
             values = ", ".join(f"{name}: {value}" for name, value in what.lead.items())
             self._aside(f"lead {what.status}: {values or 'nothing yet'}")

@@ -54,7 +54,8 @@ def build_report(
         callbot=__version__,
         seconds=facts.seconds,
         requests=facts.requests,
-        interrupted=results.interrupted or results.stopped_by is not None,
+        interrupted=results.interrupted,
+        stopped_by=str(results.stopped_by) if results.stopped_by else None,
     )
     return Report(run=header, summary=summary, gate=judge(summary, rows, thresholds), scenarios=rows)
 

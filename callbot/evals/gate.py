@@ -8,12 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from callbot.errors import CallbotError
-from callbot.evals.report import Gate, GateRule, ScenarioReport, Summary
+from callbot.evals.report import INFRA_LIMIT, Gate, GateRule, ScenarioReport, Summary
 from callbot.evals.scenario import CRITICAL, Scenario
 from callbot.evals.statistics import Z95, wilson
-
-INFRA_LIMIT = 0.10
-"""More than this share of infra runs: the run says nothing (exit code 3)."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
 _THRESHOLD = re.compile(r"^\s*([a-z0-9_.^]+)\s*(>=|<=)\s*(\d*\.?\d+)(%?)\s*$")

@@ -12,6 +12,8 @@ Verdict = Literal[
     "on_time", "open", "premature", "late", "never", "wrong_reason", "refused", "off_script", "infra"
 ]
 PASSING = ("on_time", "open")
+INFRA_LIMIT = 0.10
+"""More than this share of infra runs: the run says nothing (exit code 3)."""
 
 
 class _Part(BaseModel):
@@ -39,6 +41,8 @@ class RunHeader(_Part):
     seconds: float = 0.0
     requests: int = 0
     interrupted: bool = False
+    stopped_by: str | None = None
+    """The error that ended the run before everything had run."""
 
 
 class Interval(_Part):

@@ -51,7 +51,8 @@ class TextLine:
         self._rules, self._clock, self._screen, self._read = rules, clock, screen, read
         self._emit: Emit = _nobody_listens
         self._may_type = asyncio.Event()
-        self._interrupting = False
+        self._armed = self._interrupting = False
+        """Whether the next reply is to be cut, and whether this one is."""
         self._speaking = False
         self._callers_turn = False
         self._sentences = 0
@@ -113,10 +114,16 @@ class TextLine:
 
     def _events_of(self, line: str) -> list[ev.Event]:
         command, _, argument = line.partition(" ")
-        if self._speaking:
+        if self._speaking and line.startswith("/") and command != "/hangup":
+            self._screen.hint("you are speaking: type your words, or nothing for a cough, or /hangup")
+            self._may_type.set()
+            return []
+        if self._speaking and command != "/hangup":
             self._speaking = False
             return [ev.UserSpoke(line)]
         self._sentences = 0
+        if line and not line.startswith("/"):
+            self._interrupting, self._armed = self._armed, False
         if command == "/hangup":
             return [ev.CallerHungUp()]
         if command == "/press" and argument and set(argument) <= set("0123456789*#"):
@@ -126,7 +133,7 @@ class TextLine:
             self._clock.advance(seconds)
             return []
         if command == "/interrupt" and not argument:
-            self._interrupting = True
+            self._armed = True
             self._screen.hint("the next reply will be cut after its first sentence")
         elif line.startswith("/"):
             self._screen.hint(HELP)

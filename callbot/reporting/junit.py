@@ -34,6 +34,10 @@ def junit(report: Report) -> str:
             suite.append(_case(scenario))
         _count(suite, scenarios)
     _count(root, report.scenarios)
+    if report.run.stopped_by:
+        suite = ET.SubElement(root, "testsuite", name="callbot eval", tests="1", failures="0", errors="1")
+        case = ET.SubElement(suite, "testcase", name="the whole run", classname="callbot eval")
+        ET.SubElement(case, "error", message=_clean(report.run.stopped_by), type="stopped")
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 

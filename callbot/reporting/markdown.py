@@ -30,7 +30,9 @@ def write_markdown(report: Report, path: Path) -> None:
 
 def markdown(report: Report) -> str:
     """A run as a comment in Markdown."""
-    state = "✅ **PASS**" if report.gate.passed else "❌ **FAIL**"
+    state = {"PASS": "✅ **PASS**", "FAIL": "❌ **FAIL**", "NO VERDICT": "⚠️ **NO VERDICT**"}[
+        view.state(report)
+    ]
     head = [f"{state} {inline(view.gate_line(report))}", "", f"{inline(view.headline(report))}", ""]
     head += ["| | |", "|---|---|"]
     head += [f"| {inline(name)} | {inline(value)} |" for name, value in view.metrics(report)]

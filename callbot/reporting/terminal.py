@@ -27,6 +27,9 @@ def print_report(report: Report, console: Console, bidi: Bidi = "auto", folder: 
     _Printer(console, bidi).report(report, folder)
 
 
+_STATE_STYLES = {"PASS": "bold green", "FAIL": "bold red", "NO VERDICT": "bold yellow"}
+
+
 class _Printer:
     def __init__(self, console: Console, bidi: Bidi) -> None:
         self.console = console
@@ -63,8 +66,8 @@ class _Printer:
         if folder is not None:
             self.labelled("report", [(str(folder), "")])
         self.line()
-        mark, style = ("PASS", "bold green") if report.gate.passed else ("FAIL", "bold red")
-        self.line((f"{mark}  {view.gate_line(report)}", style))
+        state = view.state(report)
+        self.line((f"{state}  {view.gate_line(report)}", _STATE_STYLES[state]))
 
     # --- one failing scenario -------------------------------------------------------------------
     def failure(self, scenario: ScenarioReport) -> None:

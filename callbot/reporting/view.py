@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from callbot.evals.report import PASSING, EndWindow, Report, RunReport, ScenarioReport, TurnReport
+from callbot.evals.report import (
+    INFRA_LIMIT,
+    PASSING,
+    EndWindow,
+    Report,
+    RunReport,
+    ScenarioReport,
+    TurnReport,
+)
 
 Outcome = Literal["failed", "infra", "excused", "passed"]
 OUTCOMES: tuple[Outcome, ...] = ("failed", "infra", "excused", "passed")
@@ -231,11 +239,33 @@ def tally(report: Report) -> str:
     return ", ".join(parts) or "nothing ran"
 
 
+def state(report: Report) -> Literal["PASS", "FAIL", "NO VERDICT"]:
+    """What to make of the whole run: a gate that holds over too little says nothing."""
+    if not report.gate.passed:
+        return "FAIL"
+    return "NO VERDICT" if _why_no_verdict(report) else "PASS"
+
+
 def gate_line(report: Report) -> str:
-    """The verdict on the whole run."""
-    verdict = "the gate holds" if report.gate.passed else "the gate does not hold"
-    stopped = " (interrupted)" if report.run.interrupted else ""
+    """The verdict on the whole run, explained."""
+    why = _why_no_verdict(report)
+    if not report.gate.passed:
+        verdict = "the gate does not hold"
+    else:
+        verdict = why or "the gate holds"
+    stopped = " (interrupted)" if report.run.interrupted and verdict != why else ""
     return f"{verdict}: {tally(report)}{stopped}"
+
+
+def _why_no_verdict(report: Report) -> str | None:
+    run, summary = report.run, report.summary
+    if run.stopped_by:
+        return f"the run was stopped ({run.stopped_by.splitlines()[0]})"
+    if run.interrupted:
+        return "the run was interrupted"
+    if summary.infra > INFRA_LIMIT * summary.runs:
+        return "the provider failed"
+    return None if summary.runs else "nothing ran"
 
 
 def metrics(report: Report) -> list[tuple[str, str]]:
@@ -247,7 +277,9 @@ def metrics(report: Report) -> list[tuple[str, str]]:
         ("call ends", _scores(summary.call.precision, summary.call.recall, summary.call.f1)),
         (
             "premature",
-            f"{percent(early.value)} of scenarios (95%: {percent(early.low)} to {percent(early.high)})",
+            f"{percent(early.value)} of scenarios (95%: {percent(early.low)} to {percent(early.high)})"
+            if summary.runs > summary.infra
+            else NONE,
         ),
     ]
     if report.run.repeat > 1 and summary.pass_hat_k:
