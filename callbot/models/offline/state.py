@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from callbot.events import BotSaid, CallerSaid, SpeechKind
 from callbot.models.base import Request
+from callbot.models.offline.dictation import numbered_choice, phone_in_place
 from callbot.models.offline.phrases import lexicon
 from callbot.models.offline.prepared import FieldView, Prepared, asking_lexicon, prepare
 from callbot.models.offline.text import Utterance, stems, utterance
@@ -220,8 +221,6 @@ def _label_score(view: FieldView, sentence: Utterance) -> int:
 
 # --- the caller's side --------------------------------------------------------------------------
 def _caller(state: State, spoken: list[CallerSaid], *, current: bool, lost: bool) -> None:
-    from callbot.models.offline.dictation import numbered_choice, phone_in_place
-
     if len(spoken) == 1:
         text, keys = spoken[0].text, spoken[0].keys
     else:

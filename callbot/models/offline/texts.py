@@ -9,7 +9,7 @@ from callbot.models.offline.phrases import Found, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.sorts import announced, find_age, find_quantity, find_vehicle, fits, listed
 from callbot.models.offline.text import stems
-from callbot.models.offline.times import time_words
+from callbot.models.offline.times import TimeSpan, time_words
 from callbot.models.offline.understanding import Clause, Reading
 
 FREE = frozenset(["text", "service", "address", "city", "notes", "other_name"])
@@ -209,6 +209,14 @@ class TextCollector:
     def _asserts(self, view: FieldView) -> bool:
         """Whether something beside the refusal can be nothing but the value."""
         return view.sort in ("age", "number", "id", "vehicle") or view.kind in ("address", "city")
+
+    def _happened(self, clause: Clause, span: TimeSpan) -> bool:
+        """Whether the time is when something happened ("turned green over the weekend")."""
+        before = self.said.words[clause.start : span.start + 1]
+        return any(
+            word in words("vague", "went") or (word.endswith("ed") and word not in words("vague", "no_past"))
+            for word in before
+        )
 
     def _pronoun(self) -> bool:
         """Whether the turn says what somebody or something is ("הוא כלב, לברדור")."""

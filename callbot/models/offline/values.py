@@ -139,6 +139,8 @@ class _Collector(TextCollector):
         free = not asks_time and view is not None and view.kind in FREE
         if free and not self._fills_clause(clause, span.start, span.end):
             return
+        if not asks_time and not mends and self._happened(clause, span):
+            return
         if any(f.tag == "other_negation" and clause.start <= f.start < span.start for f in self.found):
             return
         if extraction.negated(self.said, span.start) and span.end < len(self.said.words):
