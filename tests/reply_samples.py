@@ -20,7 +20,7 @@ BUSINESS = Business.model_validate(
             {
                 "name": "service_type",
                 "type": "choice",
-                "choices": {"ניקוי דירה": ["דירה", "בית"], "ניקוי ספות": ["ספה", "ריפוד"]},
+                "choices": {"ניקוי דירה": ["דירה", "בית"], "ניקוי ספות": ["ספה", "ריפוד"], "unknown": []},
             },
             {"name": "notes"},
         ],
