@@ -28,7 +28,19 @@ _NOT_ANSWERING = frozenset(
 
 
 _BESIDE = frozenset(
-    ["dont_know", "refuse_give", "refuse_bare", "repeat", "wait", "bye", "injection", "smalltalk"]
+    [
+        "no",
+        "decline_soft",
+        "other_negation",
+        "dont_know",
+        "refuse_give",
+        "refuse_bare",
+        "repeat",
+        "wait",
+        "bye",
+        "injection",
+        "smalltalk",
+    ]
 )
 """Acts beside which nothing is told."""
 
@@ -127,6 +139,9 @@ class TextCollector:
             if span is None or self.taken & set(range(*span)) or self._clause(span[0]).question:
                 continue
             start, end = span
+            article = start > 1 and self.said.words[start - 1] in ("the", "a", "an", "my", "את")
+            if extraction.negated(self.said, start - article):
+                continue
             self._put(view, self.said.slice(start, end), firm=view is asked or "correction" in self.acts)
             clause = self._clause(start)
             rest = clause.end - clause.start - (end - start)
@@ -248,7 +263,7 @@ class TextCollector:
         asked = self._asked_view()
         if target.sort != "problem" or asked is None or asked.kind in FREE or self.values or self.rivals:
             return False
-        if self.reading.question or self.acts & (_BESIDE | {"need", "correction", "past"}):
+        if self.reading.question or self.acts & (_BESIDE | {"correction"}):
             return False
         saying = [clause for clause in self.clauses if clause.content]
         if not saying:
