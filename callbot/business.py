@@ -1,4 +1,7 @@
-"""A business file: who answers the phone, what it collects, when a call may end, and its prompt."""
+"""A business file: who answers the phone, what it collects, when a call may end, and its prompt.
+
+It is longer than other files because every key of a business file stands here beside its description.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,13 @@ class Greeting(StrictModel):
     """What callers hear first, and who plays it."""
 
     text: Words
+    """What is said, and what stands in the history."""
     mode: Literal["play", "stream"] = "play"
+    """``play``: the carrier plays it before the call starts; ``stream``: the call plays it itself."""
     audio: str | None = None
+    """Path of a recording; without one the voice renders the text once."""
     barge_in: bool = False
+    """With ``mode: stream``: a caller who speaks stops it, once and for good."""
 
     @model_validator(mode="after")
     def _played_greetings_cannot_be_interrupted(self) -> Greeting:
@@ -58,6 +65,7 @@ class Transfer(StrictModel):
     """Where a call goes after it ended for a reason."""
 
     dial: Annotated[str, Field(pattern=_E164), _PHONE]
+    """Number to connect the caller to, with its country code."""
     timeout: Annotated[int, Unit("seconds")] = Field(default=20, ge=5, le=600)
     """Seconds to ring."""
 
@@ -70,45 +78,65 @@ class EndReason(StrictModel):
         Field(pattern=r"^[a-z][a-z0-9_]*$"),
         Expected("a name of lower-case Latin letters, digits and _, such as wrong_number"),
     ]
+    """What the model answers as ``end_reason``."""
     when: Words
+    """When it applies, for the prompt."""
     needs: list[str] = Field(default_factory=list)
+    """Fields that must be captured before a call may end for it."""
     then: Transfer | None = None
+    """Where the call goes afterwards."""
 
 
 class FixedSentences(StrictModel):
     """Sentences of the bot itself; None means the language's default (``defaults.yaml``)."""
 
     filler: Sentences | None = None
+    """Said while the model is slow; several take turns."""
     apology: OptionalWords = None
+    """Said when a turn could not be answered."""
     limit: OptionalWords = None
+    """Said when the call has reached its limits."""
     resume: OptionalWords = None
+    """Said when a lost line is back."""
     goodbye: OptionalWords = None
+    """Said when the model ends the call without words."""
     failure: OptionalWords = None
+    """Said when nobody can answer any more, before hanging up."""
     repeat: OptionalWords = None
+    """Asks the caller to say it again."""
 
 
 class Silence(StrictModel):
     """When nobody says anything. ``after`` in seconds."""
 
     after: Annotated[float, Unit("seconds")] = Field(default=8.0, gt=0, allow_inf_nan=False)
+    """Seconds without a word before the bot speaks up."""
     warnings: int = Field(default=2, ge=0, le=10)
+    """How often it does, before one more such silence ends the call."""
     by: Literal["backend", "model"] = "backend"
+    """Who speaks up: ``backend`` with the sentences below, or ``model``."""
     warn: Sentences | None = None
+    """The warnings; several take turns."""
     close: OptionalWords = None
+    """The last sentence before hanging up."""
 
 
 class Ending(StrictModel):
     """After the farewell: seconds of listening, and how often a caller may still come back."""
 
     linger: Annotated[float, Unit("seconds")] = Field(default=1.0, ge=0, le=10)
+    """Seconds of listening after the farewell."""
     reprieves: int = Field(default=2, ge=0, le=10)
+    """How often a caller who speaks over the farewell is answered."""
 
 
 class Limits(StrictModel):
     """How long a call may be: seconds, and caller turns."""
 
     seconds: Annotated[float, Unit("seconds")] = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """How long a call may last."""
     turns: Annotated[int, Unit("caller turns")] = Field(default=60, ge=1)
+    """How many turns the caller may take."""
 
 
 class Delivery(StrictModel):
@@ -117,7 +145,9 @@ class Delivery(StrictModel):
     webhook: Annotated[
         str, Field(pattern=r"^https?://"), Expected("an address that begins with https:// or http://")
     ]
+    """Address that leads are posted to."""
     secret_env: str | None = None
+    """Environment variable with the secret that signs them."""
 
 
 _Duration = Annotated[
@@ -129,21 +159,27 @@ class Keep(StrictModel):
     """How long things are kept, as days or hours: ``30d``, ``12h``."""
 
     audio: _Duration = "30d"
+    """How long audio is kept."""
     transcript: _Duration = "180d"
+    """How long what was said is kept."""
 
 
 class Privacy(StrictModel):
     """What is recorded of callers."""
 
     record_audio: bool = False
+    """Whether callers are recorded."""
     keep: Keep = Keep()
+    """How long what is kept is kept."""
 
 
 class Voice(StrictModel):
     """Speech engines by name."""
 
     tts: str | None = None
+    """Who speaks, such as ``azure:he-IL-HilaNeural``."""
     stt: str | None = None
+    """Who listens, such as ``openai:gpt-transcribe``."""
 
 
 def _known_timezone(name: str) -> str:
@@ -167,9 +203,13 @@ class Business(StrictModel):
         Field(pattern=r"^[a-z0-9][a-z0-9_-]*$"),
         Expected("an id of lower-case Latin letters, digits, - and _, such as ruti-cleaning"),
     ]
+    """Name of the file, and what scenarios call it by."""
     name: Words
+    """The name that callers know."""
     language: Literal["he", "en"] = "he"
+    """Of the bot and of its default sentences."""
     timezone: Annotated[str, AfterValidator(_known_timezone)] = "Asia/Jerusalem"
+    """IANA name."""
     region: Annotated[
         str | None, Field(pattern=r"^[A-Z]{2}$"), Expected("a country as two capital letters, such as IL")
     ] = None
@@ -177,23 +217,37 @@ class Business(StrictModel):
     persona: OptionalText = None
     """Who speaks: name, gender, tone. Only for the prompt."""
     hours: dict[str, Text] = Field(default_factory=dict)
+    """When it is open, by days; told to the model and to callers who ask."""
     phone_numbers: Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = (
         Field(default_factory=list)
     )
+    """Dialled numbers that reach it."""
     greeting: Greeting
+    """What callers hear first."""
     facts: dict[str, Text] = Field(default_factory=dict)
+    """What may be answered: a name for each answer."""
     fields: Annotated[
         list[LeadField], Expected("a list of at least one field, such as {name: full_name}")
     ] = Field(min_length=1)
+    """The lead, in asking order."""
     end_reasons: list[EndReason] = Field(default_factory=list)
+    """Reasons to end beyond lead_complete, customer_declined and no_response."""
     sentences: FixedSentences = FixedSentences()
+    """The bot's own sentences; the language's default where left out."""
     silence: Silence = Silence()
+    """What happens when nobody says anything."""
     ending: Ending = Ending()
+    """What happens after the farewell."""
     limits: Limits = Limits()
+    """How long a call may be."""
     deliver: Delivery | None = None
+    """Where leads are posted."""
     privacy: Privacy = Privacy()
+    """What is recorded of callers."""
     voice: Voice = Voice()
+    """Speech engines."""
     prompt: Words
+    """What a model is told: a Jinja template over business, fields, facts, now and caller.number."""
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Business:

@@ -43,10 +43,15 @@ class LeadField(StrictModel):
         Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
         Expected("a name of Latin letters, digits and _, such as full_name"),
     ]
+    """Its key in the lead."""
     type: Literal["text", "phone", "choice", "time"] = "text"
+    """``text``, ``phone`` (kept in E.164), ``choice``, or ``time`` (kept in the caller's own words)."""
     label: OptionalWords = None
+    """What it is called in speech and in the prompt."""
     required: bool = False
+    """Whether ``lead_complete`` needs it."""
     ask: OptionalWords = None
+    """The question that asks for it."""
     choices: Annotated[
         Choices,
         Expected("names, such as [small, large], or names and other words for them: {small: [little]}"),

@@ -317,7 +317,7 @@ def refuse(faults: Iterable[tuple[Location, str]]) -> None:
 class StrictModel(BaseModel):
     """A model whose unknown keys are errors; ``validate`` names the nearest known key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def _unknown_key(model: type[BaseModel], place: Location, value: object, flow: bool) -> str:

@@ -549,7 +549,9 @@ def test_nothing_that_is_written_breaks_the_reader(
     for (*way, last), junk in changes:
         target: Any = data
         for step in way:
-            if not isinstance(target, (dict, list)) or (isinstance(target, list) and step >= len(target)):
+            if not isinstance(target, (dict, list)) or (
+                isinstance(target, list) and not (isinstance(step, int) and step < len(target))
+            ):
                 break
             target = target[step] if isinstance(target, list) else target.get(step)
         if isinstance(target, dict) or (

@@ -111,16 +111,23 @@ class CallerTurn(StrictModel):
     """One entry of a scripted caller. Seconds where a number is wanted."""
 
     say: Annotated[OptionalText, AfterValidator(_with_words)] = None
+    """What the caller says."""
     heard: OptionalText = None
     """What recognition makes of ``say``."""
     silence: float | None = Field(default=None, gt=0, le=3600)
+    """Seconds without a word."""
     press: _shaped(r"[0-9*#]+", "keys: 0-9, * and #") | None = None  # type: ignore[valid-type]
+    """Keys of the caller's phone."""
     noise: float | None = Field(default=None, gt=0, le=60)
+    """Seconds of sound without words."""
     hang_up: bool | None = None
+    """The caller hangs up."""
     barge_in: float | None = Field(default=None, ge=0, le=600)
     """Seconds into the bot's reply."""
     during: Literal["greeting", "farewell", "linger"] | None = None
+    """Said over the greeting or the farewell, or in the moment after it."""
     expect: TurnExpect = TurnExpect()
+    """What must hold of the reply to this turn."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,6 +165,7 @@ class Caller(StrictModel):
     """A scripted caller."""
 
     turns: list[CallerTurn] = Field(min_length=1)
+    """What the caller does, in order; each entry is one turn, counted from 1."""
 
     @model_validator(mode="before")
     @classmethod
@@ -197,7 +205,9 @@ class EndExpect(StrictModel):
     """When the call should end: a window of turns, inclusive, and the reasons allowed."""
 
     turns: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
+    """First and last turn of the window, inclusive."""
     reason: Annotated[list[str], _OneOrMore] = Field(default_factory=list)
+    """Reasons that are right; any if left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -239,7 +249,9 @@ class Expect(StrictModel):
     lead: dict[str, Annotated[list[Pattern], _OneOrMore]] = Field(default_factory=dict)
     """Alternatives by field; ``~`` begins a regular expression, an empty list means not captured."""
     lead_status: Literal["in_progress", "complete", "declined"] | None = None
+    """Status of the lead at the end."""
     never_says: Annotated[list[Pattern], _OneOrMore] = Field(default_factory=list)
+    """What the bot must not say; ``~`` begins a regular expression."""
 
     @model_validator(mode="before")
     @classmethod
@@ -251,8 +263,11 @@ class Variant(StrictModel):
     """The same scenario with one turn's words changed, and perhaps its own oracle."""
 
     at: int = Field(ge=1)
+    """Turn that is changed."""
     say: Annotated[Text, AfterValidator(_with_words)]
+    """What is said instead."""
     expect: Expect | None = None
+    """Its own oracle; the one of the scenario if left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -279,17 +294,25 @@ class ScenarioFile(StrictModel):
         r"[A-Za-z0-9][A-Za-z0-9._-]*",
         "a name of Latin letters, digits and . _ - that begins with neither sign",
     )
+    """Unique among all scenarios of a run."""
     description: OptionalText = None
+    """What it shows, in a sentence."""
     business: Annotated[list[str], _OneOrMore, Field(min_length=1)]
+    """Id of the business called, several, or ``any``."""
     tags: Annotated[list[Text], _OneOrMore] = Field(default_factory=list)
+    """For ``--tag``; ``critical``: may never end early; ``beyond-offline``: excused for the offline model."""
     now: Annotated[dt.datetime, BeforeValidator(_local_time, json_schema_input_type=str)] = DEFAULT_NOW
     """ISO 8601, local time of the business."""
     from_: _shaped(r"\+[1-9]\d{6,14}", "a phone number such as +972541112233") | None = Field(  # type: ignore[valid-type]
         default=None, alias="from"
     )
+    """The caller's number; withheld if left out."""
     caller: Caller
+    """Who calls."""
     expect: Expect
+    """When the call should end."""
     variants: list[Variant] = Field(default_factory=list)
+    """Minimal pairs."""
 
     @model_validator(mode="before")
     @classmethod
@@ -342,6 +365,7 @@ class ScenarioSet(StrictModel):
     """Several scenarios in one file."""
 
     scenarios: list[ScenarioFile] = Field(min_length=1)
+    """Several scenarios in one file."""
 
 
 @dataclass(frozen=True, slots=True)
