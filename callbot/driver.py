@@ -22,7 +22,6 @@ from callbot.models.base import Model, Request
 from callbot.record import Record
 from callbot.respond import Answer, respond
 
-
 Emit = Callable[[ev.Event], None]
 """Hands an event to the driver; never blocks."""
 

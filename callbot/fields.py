@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from callbot.errors import CallbotError
 from callbot.plainly import Expected
 from callbot.yamlfile import OptionalWords, StrictModel, Words, refuse
 
@@ -135,3 +136,9 @@ def phone_e164(text: str, region: str) -> str | None:
         if zeros or possible != phonenumbers.ValidationResult.IS_POSSIBLE:
             return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_caller_number(number: str | None) -> None:
+    """Raise CallbotError unless the number is E.164, as carriers give it, or withheld (None)."""
+    if number is not None and not re.fullmatch(r"\+[1-9]\d{6,14}", number):
+        raise CallbotError(f'--from "{number}" is not a number with its country code, such as +972541112233')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import re
 import sys
 import threading
 import uuid
@@ -21,6 +20,7 @@ from callbot.call import Call
 from callbot.config import Settings
 from callbot.driver import Dialogue, Driver, ManualClock
 from callbot.errors import CallbotError
+from callbot.fields import check_caller_number
 from callbot.files import write_whole
 from callbot.lines.text import ReadLine, TextLine
 from callbot.lookup import DEFAULT_PROMPTS_DIR, business_files, find_business
@@ -36,12 +36,6 @@ _SHOWN_NOTES = {
     "invalid_value": "not a valid {field}: {value}",
     "mark_lost": "a mark was lost",
 }
-
-
-def check_caller_number(number: str | None) -> None:
-    """Raise CallbotError unless the number is E.164, as carriers give it, or withheld (None)."""
-    if number is not None and not re.fullmatch(r"\+[1-9]\d{6,14}", number):
-        raise CallbotError(f'--from "{number}" is not a number with its country code, such as +972541112233')
 
 
 @dataclass(frozen=True, slots=True)

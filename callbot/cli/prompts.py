@@ -209,10 +209,12 @@ def render(
 
     from callbot.cli.storing import store_of
     from callbot.config import load_settings
+    from callbot.fields import check_caller_number
     from callbot.lookup import find_business
     from callbot.models.messages import chat_messages
     from callbot.reply import reply_schema
 
+    check_caller_number(caller)
     settings = load_settings(database=database, prompts_dir=prompts_dir)
     if active:
         with store_of(settings) as store:

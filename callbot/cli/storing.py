@@ -81,7 +81,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], bidi: str
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in head:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "call")
     for row in cells:
         table.add_row(*(Text(for_terminal(cell, bidi)) for cell in row))  # type: ignore[arg-type]
     Console().print(table)

@@ -46,7 +46,7 @@ def lead(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
     if not scenario.expect.lead:
         return None
     wrong = [
-        f"{name} is {outcome.lead.get(name)!r}, expected {' or '.join(wanted) or 'nothing'}"
+        f"{name} is {outcome.lead.get(name) or 'not captured'}, expected {' or '.join(wanted) or 'nothing'}"
         for name, wanted in scenario.expect.lead.items()
         if not matches_any(outcome.lead.get(name), wanted)
     ]

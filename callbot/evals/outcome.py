@@ -23,6 +23,8 @@ class TurnOutcome:
     bot: list[str] = field(default_factory=list)
     controls: list[ev.Control] = field(default_factory=list)
     guard: str | None = None
+    broken: list[str] = field(default_factory=list)
+    """What was wrong with replies that could not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class _Reader:
             outcome.turns[turn].guard = data["why"]
             last = outcome.requests[-1]
             outcome.requests[-1] = EndRequest(last.turn, last.reason, data["why"])
+        elif note.type == "contract_fault" and not data["usable"]:
+            outcome.turns[self.turn_of[data["turn"]]].broken.append(data["fault"])
         elif note.type == "silence_over":
             outcome.requests.append(EndRequest(self.current.n, NO_RESPONSE))
         elif note.type == "speech_without_words":

@@ -84,6 +84,8 @@ class Summary(CallScores):
     failed: int
     infra: int
     excused: int = 0
+    broken_replies: int = 0
+    """Replies that broke the contract so that they could not be used."""
     verdicts: dict[str, int]
     premature_rate: Interval
     call: CallScores
@@ -118,6 +120,8 @@ class TurnReport(_Part):
     """The model's last control of the turn; empty if it was not asked."""
     guard: str | None = None
     """Why the guard refused to end the call in this turn."""
+    broken: list[str] = Field(default_factory=list)
+    """What was wrong with replies of this turn that could not be used."""
 
 
 class Check(_Part):

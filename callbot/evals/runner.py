@@ -223,4 +223,11 @@ def _turn(turn: TurnOutcome) -> TurnReport:
             "missing_fields": list(control.missing_fields),
             "notes": control.notes,
         }
-    return TurnReport(n=turn.n, caller=turn.caller, bot=" ".join(turn.bot), control=shown, guard=turn.guard)
+    return TurnReport(
+        n=turn.n,
+        caller=turn.caller,
+        bot=" ".join(turn.bot),
+        control=shown,
+        guard=turn.guard,
+        broken=turn.broken,
+    )

@@ -58,6 +58,7 @@ def summarise(scenarios: Sequence[ScenarioReport], lead_fields: Mapping[str, Seq
         failed=sum(scenario.passed is False for scenario in scenarios),
         infra=counts["infra"],
         excused=sum(scenario.excused for scenario in scenarios),
+        broken_replies=sum(len(turn.broken) for run in runs for turn in run.turns),
         verdicts={verdict: counts[verdict] for verdict in get_args(Verdict) if verdict != "infra"},
         precision=wanted.precision,
         recall=wanted.recall,

@@ -115,6 +115,8 @@ class _Printer:
         margin = [(f"  {self.arrow}  ", style), bar] if turn.asked_first else blank
         if turn.wants:
             self.utterance([*margin, ("wants   ", "dim")], turn.wants, style)
+        for fault in turn.broken:
+            self.utterance([*blank, ("broken  ", "dim")], fault, "yellow")
         if turn.guard:
             self.utterance([*blank, ("guard   ", "dim")], f"refused: {turn.guard}", "yellow")
 

@@ -44,6 +44,8 @@ class TurnView:
     right: bool
     """A request to end where the window allows one, for an allowed reason."""
     guard: str | None
+    broken: tuple[str, ...]
+    """What was wrong with replies that could not be used."""
     missing: str
     """The fields that the model still missed, as it says."""
     notes: str
@@ -96,6 +98,7 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
         in_window=in_window,
         right=ends and in_window and (not end.reason or reason in end.reason),
         guard=turn.guard,
+        broken=tuple(turn.broken),
         missing=", ".join(map(str, control.get("missing_fields") or ())),
         notes=str(control.get("notes") or ""),
     )
@@ -249,10 +252,7 @@ def state(report: Report) -> Literal["PASS", "FAIL", "NO VERDICT"]:
 def gate_line(report: Report) -> str:
     """The verdict on the whole run, explained."""
     why = _why_no_verdict(report)
-    if not report.gate.passed:
-        verdict = "the gate does not hold"
-    else:
-        verdict = why or "the gate holds"
+    verdict = (why or "the gate holds") if report.gate.passed else "the gate does not hold"
     stopped = " (interrupted)" if report.run.interrupted and verdict != why else ""
     return f"{verdict}: {tally(report)}{stopped}"
 
@@ -289,6 +289,8 @@ def metrics(report: Report) -> list[tuple[str, str]]:
         ("lead", NONE if summary.lead_accuracy is None else f"{percent(summary.lead_accuracy)} right")
     )
     latency = summary.latency_ms
+    if summary.broken_replies:
+        rows.append(("unusable replies", f"{summary.broken_replies:,}, the contract was broken"))
     rows.append(("latency", f"p50 {milliseconds(latency.p50)}, p95 {milliseconds(latency.p95)}"))
     rows.append(("tokens", f"{summary.tokens.input:,} in, {summary.tokens.output:,} out"))
     return rows
