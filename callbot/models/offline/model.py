@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from callbot.events import LeadStatus
 from callbot.models.base import Delta, Finished, Request
@@ -19,7 +19,7 @@ class OfflineModel:
     latency: float | None = 0.0
     uses_prompt = False
 
-    async def stream(self, request: Request) -> AsyncIterator[Delta | Finished]:
+    async def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
         """The whole reply object in one delta."""
         yield Delta(reply_text(request))
         yield Finished("stop")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from callbot.business import Business
@@ -51,6 +51,8 @@ class FieldView:
     """No other field's label begins with the same word, so that it alone names the field."""
     lone: frozenset[str] = frozenset()
     """Stems of the label's words that no other field's label has."""
+    others: bool = False
+    """The only name that is taken, and likely of somebody the caller speaks for."""
     counted: Callable[[str], bool] = bool
     """Whether a word is what the field counts."""
 
@@ -131,8 +133,10 @@ def _prepare(business: Business) -> Prepared:
             lead_field.type == "text" and _asks_yes_no(lead_field.ask or ""),
             lead_field.type == "text"
             and not words("with_in", "asks").isdisjoint(utterance(lead_field.ask or "").words),
-            *_sorted(lead_field, business),
+            *_sorted(lead_field, business)[:-1],
+            counted=_sorted(lead_field, business)[-1],
         )
+    _sole_name(fields)
     return Prepared(
         business,
         business.language,
@@ -143,6 +147,16 @@ def _prepare(business: Business) -> Prepared:
         frozenset(business.required),
         ends_of(fields),
     )
+
+
+def _sole_name(fields: dict[str, FieldView]) -> None:
+    """Where only one person's name is taken, whoever it is, that is the name callers give."""
+    if any(view.kind == "name" for view in fields.values()):
+        return
+    people = set(table("concepts")["fields"]["name"]["people"])
+    others = [v for v in fields.values() if v.kind == "other_name" and v.sort != "company"]
+    if len(others) == 1 and people & set(others[0].name.lower().split("_")):
+        fields[others[0].name] = replace(others[0], kind="name", others=True)
 
 
 def _sorted(

@@ -248,7 +248,13 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         wh = not alone and any(
             _asks(said, item, first, end, covered) and item.tag in ("wh", "what") for item in asking
         )
-        form = any(item.tag == "ask" and first <= item.start <= first + 1 for item in asking)
+        refused = {i for f in found if f.tag in _REFUSED for i in range(f.start, f.end)}
+        form = any(
+            item.tag == "ask"
+            and first <= item.start <= first + 1
+            and (mark or not refused.issuperset(range(item.start, item.end)))
+            for item in asking
+        )
         request = any(start <= item.start < end for item in requests)
         topic = any(start <= item.start < end for item in topics)
         opener = mark and said.words[first] in words("questions", "openers")
@@ -266,6 +272,10 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         clauses.append(Clause(start, end, question, wh, content, mark))
         start = end
     return clauses
+
+
+_REFUSED = frozenset(["decline_soft", "decline_firm", "not_interested"])
+"""Acts whose words ask for nothing, though they may look like a question ("it's too expensive")."""
 
 
 def _opener(index: int, found: list[Found]) -> bool:

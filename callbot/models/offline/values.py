@@ -311,9 +311,8 @@ class _Collector(TextCollector):
         return asked
 
     def _being(self) -> FieldView | None:
-        return next(
-            (v for v in self.prepared.fields.values() if v.kind == "other_name" and v.sort != "company"), None
-        )
+        views = self.prepared.fields.values()
+        return next((v for v in views if (v.kind == "other_name" or v.others) and v.sort != "company"), None)
 
     def _own_name(self) -> bool:
         """Whether the caller says what they themselves are called."""
