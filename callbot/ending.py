@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from callbot.events import Control, LeadStatus
 
 LEAD_COMPLETE = "lead_complete"
-CUSTOMER_DECLINED = "customer_declined"
 NO_RESPONSE = "no_response"
 
 

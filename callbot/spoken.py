@@ -30,6 +30,8 @@ _LINE_MARKUP = re.compile(r"^\s*(?:```[A-Za-z]*\n|#{1,6}\s+|[-*\u2022]\s+|>\s+|\
 _INLINE_MARKUP = re.compile(r"\*+|`+|~~|(?<!\w)_+|_+(?!\w)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _UNSPEAKABLE = re.compile(r"[{}\[\]<>|\\]")
+_MAY_BE_MARKUP = re.compile(r"[*_`~#<>\[\]{}|\\\u2022:-]|[wW]{3}|\d[.)]")
+"""A quick look that spares most sentences the long one."""
 _WORD = re.compile(r"\w")
 
 
@@ -144,6 +146,8 @@ def speakable(text: str, *, new_line: bool = True) -> str:
     ``new_line``: ``text`` stands at the start of a line, where "1." or "-" begins an item.
     """
     text = printable(text)
+    if not _MAY_BE_MARKUP.search(text):
+        return " ".join(text.split())
     if new_line:
         text = _LINE_MARKUP.sub("", text)
     while True:  # what was hidden in markup may be a link

@@ -29,7 +29,8 @@ from callbot.reporting.bidi import Bidi
 from callbot.reporting.progress import LiveProgress, progress
 from callbot.reporting.terminal import print_report
 
-PASSED, GATE_FAILED, BAD_USAGE, TOO_MUCH_INFRA, INTERRUPTED = 0, 1, 2, 3, 130
+PASSED, GATE_FAILED, TOO_MUCH_INFRA, INTERRUPTED = 0, 1, 3, 130
+"""Exit codes; 2, bad usage or input, is what ``main`` makes of a CallbotError."""
 
 
 @dataclass(frozen=True, slots=True)
