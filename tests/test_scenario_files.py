@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callbot.business import Business
+from callbot.business import Business, read_business
 from callbot.errors import InvalidInput, Problem
 from callbot.evals.scenario import DEFAULT_NOW, Scenario
 from callbot.evals.scenario_files import check_against, read_scenarios
@@ -566,3 +566,18 @@ def test_nothing_that_is_written_breaks_the_reader(
         told = error.problems
     assert all(problem.line for problem in told)
     assert not any("Input should" in problem.message for problem in told)
+
+
+def test_values_that_are_never_kept_so_are_told_with_the_form_that_is(tmp_path: Path) -> None:
+    """A number without its country code and a synonym of a choice could match no captured value."""
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nbusiness: ruti-cleaning\ncaller: {turns: [{say: hi}]}\n"
+        "expect: {end: open, lead: {phone: 0521234567, service_type: ספה}}\n",
+        encoding="utf-8",
+    )
+    (scenario,) = read_scenarios([tmp_path / "s.yaml"])
+    business = read_business(Path(__file__).parent.parent / "prompts/ruti-cleaning.yaml")
+    told = [str(problem) for problem in check_against(scenario, business)]
+    assert len(told) == 2
+    assert 'write "+972521234567"' in told[0]
+    assert 'write "ניקוי ספות"' in told[1]

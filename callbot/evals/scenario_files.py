@@ -158,7 +158,7 @@ def _names_used_twice(scenarios: Sequence[Scenario]) -> Iterator[Problem]:
 
 
 def check_against(scenario: Scenario, business: Business) -> list[Problem]:
-    """What in a scenario does not fit its business: unknown reasons and lead fields."""
+    """What in a scenario does not fit its business: unknown reasons, lead fields, values never kept so."""
     reasons = [*BUILT_IN_REASONS, *business.reasons]
     fields = [field.name for field in business.fields]
     wanted = scenario.expect.end.reason if scenario.expect.end else []
@@ -172,7 +172,27 @@ def check_against(scenario: Scenario, business: Business) -> list[Problem]:
         for name in scenario.expect.lead
         if name not in fields
     )
+    problems.extend(_never_kept_so(scenario, business))
     return problems
+
+
+def _never_kept_so(scenario: Scenario, business: Business) -> Iterator[Problem]:
+    """Fields of which every expected value has another form than the lead keeps: none could match."""
+    for field in business.fields:
+        alternatives = scenario.expect.lead.get(field.name, [])
+        if field.type not in ("phone", "choice") or not alternatives:
+            continue
+        kept = [field.normalised(wanted, business.phone_region) for wanted in alternatives]
+        if any(
+            value.startswith("~") or value == form for value, form in zip(alternatives, kept, strict=True)
+        ):
+            continue
+        key = f"expect.lead.{field.name}"
+        due = "a number with its country code" if field.type == "phone" else "the name of a choice"
+        known = f"; known: {', '.join(field.choices)}" if field.choices else ""
+        hint = f'; write "{kept[0]}"' if kept[0] else known
+        line = scenario.lines.get(key, scenario.line)
+        yield Problem(scenario.file, line, key, f'must be {due}; found "{alternatives[0]}"{hint}')
 
 
 def _unknown(scenario: Scenario, key: str, name: str, known: list[str], what: str) -> Problem:
