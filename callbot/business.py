@@ -389,6 +389,8 @@ def recheck_prompt(business: Business, prompt: str, path: Path) -> Business:
     """The business with another prompt text, from ``path``. Raises InvalidInput if it does not render."""
     from callbot.prompting import PromptError, check_prompt
 
+    if not prompt.strip():
+        raise InvalidInput([Problem(path, None, "", "is empty; a prompt says what the model is to do")])
     changed = business.model_copy(update={"prompt": prompt})
     try:
         check_prompt(changed)

@@ -332,6 +332,7 @@ REFUSED: dict[str, tuple[Sequence[str], Mapping[str, str], str]] = {
         'no selected scenario calls "bakery"; they call shop, clinic',
     ),
     "a prompt that does not render": (["--prompt", "shop=prompts/_broken.txt"], {}, "prompts/_broken.txt:1: "),
+    "an empty prompt": (["--prompt", "shop=prompts/_empty.txt"], {}, "prompts/_empty.txt: is empty"),
     "a prompt that is not there": (
         ["--prompt", "shop=x.txt"],
         {},
@@ -375,6 +376,7 @@ REFUSED: dict[str, tuple[Sequence[str], Mapping[str, str], str]] = {
 def test_what_cannot_be_run_is_exit_code_2_and_leaves_nothing_behind(case: str, project: Project) -> None:
     options, environment, message = REFUSED[case]
     project.write("prompts/_p.txt", "Hi")
+    project.write("prompts/_empty.txt", " \n")
     project.write("prompts/_broken.txt", "Hi {{ business.nam }} {% if %}")
     before = sorted(project.folder.rglob("*"))
     named = [] if "--model" in options or "CI" in environment else ["--model", "scripted:replies.yaml"]
