@@ -22,7 +22,7 @@ _LIKE = 0.5
 
 def corrections(state: State, reading: Reading) -> dict[str, str]:
     """New values of fields that the turn corrects, by name."""
-    if not reading.said.words or reading.question or not state.lead:
+    if not reading.said.words or reading.question or not state.lead or "decline_firm" in reading.acts:
         return {}
     negations = [i for i, word in enumerate(reading.said.words) if word in _NOT]
     if not negations and "correction" not in reading.acts:

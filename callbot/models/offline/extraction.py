@@ -103,8 +103,10 @@ def find_choice(
     ``taken``: words that are known to be something else.
     """
     spoken = [
-        frozenset() if word in stop_words() and len(said.words) > 2 else choice_stems(word, stems(word))
-        for word in said.words
+        frozenset()
+        if (word in stop_words() and len(said.words) > 2) or _contracted(said, index)
+        else choice_stems(word, stems(word))
+        for index, word in enumerate(said.words)
     ]
     dropped = _negated_words(said) | frozenset(taken)
     best: dict[str, tuple[int, int]] = {}
@@ -117,6 +119,11 @@ def find_choice(
     top = max(best.values())
     winners = tuple(name for name, score in best.items() if score == top)
     return (winners[0] if len(winners) == 1 else None), winners, top[1] == 1 or top[0] > 1
+
+
+def _contracted(said: Utterance, index: int) -> bool:
+    """Whether the word is a pronoun and its verb: "we'd" is not to wed, "she'll" no shell."""
+    return said.clean[said.starts[index] : said.ends[index]].lower().endswith(("'d", "'ll", "'re", "'ve"))
 
 
 def _denies(choice: Choice, said: Utterance) -> tuple[int, int]:
@@ -142,7 +149,7 @@ def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]
 
     A part of a phrase counts only with a word that no other choice has.
     """
-    own = any(i not in dropped and not form.isdisjoint(choice.own) for i, form in enumerate(spoken))
+    own = any(i not in dropped and not form.isdisjoint(choice.own - _LIGHT) for i, form in enumerate(spoken))
     best = (0, 0)
     for phrase in choice.phrases:
         hits = sum(
@@ -150,10 +157,14 @@ def _score(choice: Choice, spoken: list[frozenset[str]], dropped: frozenset[int]
             for word in phrase
         )
         if hits == len(phrase):
-            best = max(best, (hits, 1))
+            best = max(best, (sum(word.isdisjoint(_LIGHT) for word in phrase) or 1, 1))
         elif hits and own:
             best = max(best, (hits, 0))
     return best
+
+
+_LIGHT = frozenset(["all", "just", "only", "new", "one", "other", "any", "every", "כל", "רק", "חדש", "אחר"])
+"""Words of choices that alone mean no choice ("I'm all set")."""
 
 
 # --- e-mail -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import Found, lexicon, table, words
 from callbot.models.offline.sorts import listed
-from callbot.models.offline.text import Utterance, is_hebrew
+from callbot.models.offline.text import Utterance, is_hebrew, utterance
 from callbot.models.offline.times import find_time
 
 _MOST_WORDS = 4
@@ -141,9 +141,22 @@ def _after_cue(
             if said.words[span[0]] in _doubtful() and not strong and not asked:
                 continue
             return NameSpan(*span, announced=True)
-        if asked and weak is None and _closed(said, span):
+        if (
+            (asked or _written_as_name(said, span, said.words[cue.end - 1]))
+            and weak is None
+            and _closed(said, span)
+        ):
             weak = NameSpan(*span, announced=True)
     return weak
+
+
+def _written_as_name(said: Utterance, span: tuple[int, int], cue: str) -> bool:
+    """Whether two or three words with capitals ("I'm Becky Shaw") are all that the clause says."""
+    if cue in listed("speaking") and span[1] - span[0] == _FULL_NAME - 1:
+        return not lexicon("acts").find(utterance(said.slice(*span)))
+    return span[1] - span[0] in (2, _FULL_NAME) and all(
+        said.clean[said.starts[i]].isupper() and len(said.words[i]) > 1 for i in range(*span)
+    )
 
 
 def _alone(said: Utterance, cues: list[Found], taken: frozenset[int]) -> NameSpan | None:

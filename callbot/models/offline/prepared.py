@@ -165,8 +165,8 @@ def _sorted(
     """Sort and label of a field; see ``FieldView``."""
     label, ask = lead_field.label or "", lead_field.ask or ""
     own = kind_of(lead_field)
-    sort = sort_of(lead_field.name, label, ask) if own in ("text", "service", "other_name") else ""
-    if own == "other_name" and sort != "company":
+    sort = sort_of(lead_field.name, label, ask) if own in _SORTED else ""
+    if sort != {"other_name": "company", "address": "place"}.get(own, sort):
         sort = ""
     forms = _heads(lead_field)
     others = [_heads(other) for other in business.fields if other.name != lead_field.name]
@@ -174,6 +174,10 @@ def _sorted(
     theirs = frozenset().union(*(form for other in others for form in other))
     lone = frozenset().union(*forms) - theirs
     return sort, forms, short, lone, about_counted(lead_field.name, label, ask)
+
+
+_SORTED = ("text", "service", "other_name", "address")
+"""Kinds that are told apart further."""
 
 
 def _heads(lead_field: LeadField) -> tuple[frozenset[str], ...]:

@@ -13,7 +13,7 @@ from callbot.models.offline.numbers import number_word
 from callbot.models.offline.phrases import table, words
 from callbot.models.offline.text import Utterance, is_hebrew, stems, utterance
 
-_SORTS = ("age", "id", "number", "vehicle", "brand", "company", "problem")
+_SORTS = ("age", "id", "number", "vehicle", "brand", "company", "place", "problem")
 _COUNTED = frozenset(["number", "age"])
 _MODEL_WORDS = 3
 """Most words of a vehicle's model."""

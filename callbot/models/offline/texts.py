@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from callbot.models.offline import extraction
 from callbot.models.offline.names import name_run
-from callbot.models.offline.numbers import Run
+from callbot.models.offline.numbers import Run, number_word
 from callbot.models.offline.phrases import Found, words
+from callbot.models.offline.places import find_place, is_place
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.sorts import announced, find_age, find_quantity, find_vehicle, fits, listed
 from callbot.models.offline.text import stems
@@ -142,10 +143,31 @@ class TextCollector:
             article = start > 1 and self.said.words[start - 1] in ("the", "a", "an", "my", "את")
             if extraction.negated(self.said, start - article):
                 continue
-            self._put(view, self.said.slice(start, end), firm=view is asked or "correction" in self.acts)
+            self._put(view, self.said.slice(start, end), firm=view is asked or self._mends())
             clause = self._clause(start)
             rest = clause.end - clause.start - (end - start)
             self.taken.update(range(clause.start, clause.end) if rest <= FEW else range(start, end))
+
+    def _places(self, asked: FieldView | None) -> None:
+        """A place that a preposition announces, wherever it is said."""
+        views = [v for v in self.prepared.fields.values() if v.sort == "place" or v.kind == "city"]
+        if len(views) != 1 or views[0].name in self.values or self.reading.question or self.prepared.route:
+            return
+        view = views[0]
+        span = find_place(self.said, live=view.kind == "city")
+        if span is None or self.taken & set(range(*span)) or self._clause(span[0]).question:
+            return
+        start, end = span
+        text = self.said.slice(start, end)
+        self._put(view, text[1:] if view.kind == "city" else text, firm=view is asked)
+        self.taken.update(range(start, end))
+
+    def _mends(self) -> bool:
+        """Whether the turn takes something back ("six of us, not five")."""
+        return "correction" in self.acts or any(
+            extraction.negated(self.said, i) and number_word(word) is not None
+            for i, word in enumerate(self.said.words)
+        )
 
     # --- text -----------------------------------------------------------------------------------
     def _address(self, asked: FieldView | None) -> None:
@@ -215,7 +237,13 @@ class TextCollector:
         start, end = bounds if view.kind == "notes" else extraction.trimmed(self.said, *bounds)
         if not fits(view.sort, self.said, start, end):
             return
+        if (view.sort == "place" or view.kind == "city") and not (
+            is_place(self.said, start, end) and (end - start <= FEW or "need" not in self.acts)
+        ):
+            return
         if view.sort in ("number", "age"):
+            if self._clause(start).mark and not any(map(number_word, self.said.words[start:end])):
+                return
             start, end = self._fitting(view, start, end)
         text = self.said.slice(start, end)
         if any(len(word) > 1 or word.isdecimal() for word in self.said.words[start:end]):
@@ -231,6 +259,16 @@ class TextCollector:
         return any(
             word in words("vague", "went") or (word.endswith("ed") and word not in words("vague", "no_past"))
             for word in before
+        )
+
+    def _habit(self, clause: Clause, span: TimeSpan) -> bool:
+        """Whether a part of the day is but one word of a story ("we wake up in the morning with ...")."""
+        rest = clause.end - clause.start - (span.end - span.start)
+        parts = self.said.words[span.start : span.end]
+        return (
+            "need" not in self.acts
+            and rest > FEW
+            and all(word in listed("day_parts") or word[1:] in listed("day_parts") for word in parts)
         )
 
     def _pronoun(self) -> bool:

@@ -60,6 +60,9 @@ def find_time(
     return min(reversed(merged), key=lambda span: (not span.firm, _beside(said, span)))
 
 
+_IT_IS = frozenset(["its", "a", "thats", "זה"])
+
+
 def _goes_on(said: Utterance, last: TimeSpan, other: TimeSpan) -> bool:
     """Whether a time in the next clause says more of the same one ("next week, rather in the morning")."""
     gap = said.clean[said.ends[last.end - 1] : said.starts[other.start]]
@@ -69,7 +72,7 @@ def _goes_on(said: Utterance, last: TimeSpan, other: TimeSpan) -> bool:
         near
         and not (_names_day(said, last) and _names_day(said, other))
         and not any(mark in gap for mark in "?!.")
-        and all(word in words("vague", "rather") for word in between)
+        and all(word in words("vague", "rather") or word in _IT_IS for word in between)
         and said.clause_end(other.start) - other.end <= 1
     )
 

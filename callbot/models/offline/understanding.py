@@ -250,9 +250,7 @@ def _clauses(said: Utterance, found: list[Found], topics: list[Found]) -> list[C
         )
         refused = {i for f in found if f.tag in _REFUSED for i in range(f.start, f.end)}
         form = any(
-            item.tag == "ask"
-            and first <= item.start <= first + 1
-            and (mark or not refused.issuperset(range(item.start, item.end)))
+            item.tag == "ask" and first <= item.start <= first + 1 and (mark or item.end - 1 not in refused)
             for item in asking
         )
         request = any(start <= item.start < end for item in requests)

@@ -32,6 +32,7 @@ class _Collector(TextCollector):
             self._route()
             self._time(view, span)
             self._address(view)
+            self._places(view)
         self._names(view)
         if not self.inject:
             self._choices(view)
@@ -139,7 +140,7 @@ class _Collector(TextCollector):
         free = not asks_time and view is not None and view.kind in FREE
         if free and not self._fills_clause(clause, span.start, span.end):
             return
-        if not asks_time and not mends and self._happened(clause, span):
+        if not asks_time and not mends and (self._happened(clause, span) or self._habit(clause, span)):
             return
         if any(f.tag == "other_negation" and clause.start <= f.start < span.start for f in self.found):
             return
@@ -324,7 +325,7 @@ class _Collector(TextCollector):
             *(
                 view.lone
                 for view in self.prepared.fields.values()
-                if view is not target and view.kind in ("choice", "text", "service")
+                if view is not target and view.kind not in ("name", "other_name")
             )
         )
         return any(not stems(self.said.words[i]).isdisjoint(theirs) for i in range(span.start, span.end))
