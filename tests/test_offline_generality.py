@@ -52,6 +52,43 @@ TYRES = business(
         {"name": "wrong_number", "when": "a wrong number"},
     ],
 )
+FERRY = business(
+    name="Island Line",
+    language="en",
+    region="GB",
+    facts={"Price": "from 40 pounds"},
+    fields=[
+        {"name": "destination", "required": True, "ask": "Where are you going?"},
+        {"name": "passengers", "label": "number of passengers", "required": True, "ask": "How many people?"},
+        {
+            "name": "occasion",
+            "type": "choice",
+            "required": True,
+            "choices": {"wedding": [], "day out": ["all day"], "concert": ["gig"]},
+        },
+        {"name": "sailing", "type": "time", "required": True},
+        {"name": "name", "required": True},
+        {"name": "phone", "type": "phone", "required": True},
+        {"name": "cabin", "label": "cabin size"},
+    ],
+    end_reasons=[
+        {"name": "emergency", "when": "a passenger is in danger or stranded", "needs": ["phone"]},
+        {"name": "human", "when": "the caller insists on a person", "then": {"dial": "+442071838750"}},
+        {"name": "job_applicant", "when": "the caller looks for work"},
+    ],
+)
+CAMP = business(
+    name="קייטנת שמש",
+    facts={"מחיר": "900 שקלים לשבוע"},
+    fields=[
+        {"name": "camper", "label": "שם החניך", "required": True, "ask": "איך קוראים לחניך?"},
+        {"name": "town", "label": "יישוב", "required": True, "ask": "מאיזה יישוב?"},
+        {"name": "shirt", "label": "מידה", "ask": "איזו מידת חולצה?"},
+        {"name": "phone", "type": "phone", "required": True},
+        {"name": "start", "type": "time", "required": True},
+    ],
+    end_reasons=[{"name": "supplier", "when": "ספק שמציע סחורה"}],
+)
 STUDIO = business(
     name="סטודיו תנועה",
     facts={"מחיר": "250 שקלים לחודש", "שיעור ניסיון": "שיעור ניסיון חינם"},
@@ -131,6 +168,20 @@ FILED = [
     (TYRES, "I'm Josh, Josh Whitman", "name", {"name": "Josh Whitman"}),
     (TYRES, "07700 900123", "tyres", {"phone": "+447700900123"}),
     (TYRES, "Oh wait, I work Mondays, let's do Wednesday morning", "when", {"when": "Wednesday morning"}),
+    (FERRY, "We'd like to sail to Guernsey in June", None, {"destination": "Guernsey", "sailing": "in June"}),
+    (FERRY, "It's just me and my sister", "destination", {}),
+    (FERRY, "seven people, and it's to, um, Mull", "sailing", {"passengers": "seven people", "destination": "Mull"}),
+    (FERRY, "Make it Jersey instead of Mull", "destination", {"destination": "Jersey"}),
+    (FERRY, "the twenty first of August", "destination", {"sailing": "the twenty first of August"}),
+    (FERRY, "we'd love a gig", "occasion", {"occasion": "concert"}),
+    (FERRY, "I'm all set", "phone", {}),
+    (FERRY, "I'm Oonagh Fitch", "sailing", {"name": "Oonagh Fitch"}),
+    (CAMP, "שלום, מדברת סיגלית ורנר, רציתי לרשום לקייטנה", None, {"camper": "סיגלית ורנר"}),
+    (CAMP, "אנחנו מכפר יונה", "camper", {"town": "כפר יונה"}),
+    (CAMP, "אני גרה בקריית גת", "phone", {"town": "קריית גת"}),
+    (CAMP, "אני מחפשת משהו לאוגוסט", "camper", {"start": "לאוגוסט"}),
+    (CAMP, "אני רוצה מידה שמונה", "phone", {"shirt": "שמונה"}),
+    (CAMP, "הם קמים בבוקר עם חום", "camper", {}),
     (TYRES, "could I come in tomorrow after work", "when", {"when": "tomorrow after work"}),
 ]  # fmt: skip
 
@@ -176,6 +227,12 @@ ENDS = [
     (TYRES, ["are you hiring fitters?"], "job_applicant"),
     (TYRES, ["is this the post office?", "oh sorry, my mistake, bye"], "wrong_number"),
     (STUDIO, ["שלום, הגעתי לקופת חולים?", "אוי, סליחה, התבלבלתי, ביי"], "wrong_number"),
+    (FERRY, ["we're stranded on the island", "07700 900123"], "emergency"),
+    (FERRY, ["can I talk to the captain please", "no, put me through to the captain"], "human"),
+    (FERRY, ["are you looking for any staff?"], "job_applicant"),
+    (CAMP, ["אני סוכנת של חברת צעצועים"], "supplier"),
+    (CAMP, ["כמה זה עולה?", "עזוב, זה יקר לי מדי, ביי"], "customer_declined"),
+    (CAMP, ["קוראים לי דן", "לא, אני אמצא מקום אחר"], "customer_declined"),
     (STUDIO, ["היי", "עזבו, מצאתי סטודיו ליד הבית, לא צריך"], "customer_declined"),
 ]
 

@@ -136,11 +136,16 @@ def _denies(choice: Choice, said: Utterance) -> tuple[int, int]:
 
 
 def _negated_words(said: Utterance) -> frozenset[int]:
-    """Words that "not" stands before ("לא דירה, ספות")."""
+    """Words that "not" stands before ("לא דירה, ספות").
+
+    What others left undone ("לא החזירו לי פיקדון") is what the caller speaks of.
+    """
     dropped: set[int] = set()
     for index, word in enumerate(said.words):
         if word in _NEGATIONS and index + 1 < len(said.words) and not said.breaks[index + 1]:
-            dropped.update(range(index + 1, said.clause_end(index + 1)))
+            left_undone = word in ("לא", "ולא") and said.words[index + 1].endswith("ו")
+            end = index + 2 if left_undone else said.clause_end(index + 1)
+            dropped.update(range(index + 1, end))
     return frozenset(dropped)
 
 

@@ -214,6 +214,8 @@ def _value_beside(said: Utterance, index: int, after: int) -> Iterator[tuple[int
         linked += 1
     if linked > start and linked < count and not said.breaks[linked]:
         yield linked, said.clause_end(linked)
+    elif linked == start and _wanted(said, index, start):
+        yield start, said.clause_end(start)
     elif linked == start and index and not said.breaks[index] and said.words[index - 1] in listed("thats"):
         yield from _before(said, index - 1)
     elif (
@@ -223,6 +225,14 @@ def _value_beside(said: Utterance, index: int, after: int) -> Iterator[tuple[int
         and said.words[index - 2] in listed("thats") | {"is"}
     ):
         yield from _before(said, index - 2)
+
+
+def _wanted(said: Utterance, index: int, start: int) -> bool:
+    """Whether what is wanted is the label and one word: "I need size ten", "אני רוצה גודל בינוני"."""
+    if not index or said.breaks[index] or start != index + 1 or start >= len(said.words):
+        return False
+    wants = said.words[index - 1] in listed("wants")
+    return wants and not said.breaks[start] and said.clause_end(start) == start + 1
 
 
 def _before(said: Utterance, end: int) -> Iterator[tuple[int, int]]:

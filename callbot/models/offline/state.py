@@ -288,6 +288,8 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
 
 
 def _may_replace(state: State, reading: Reading, name: str) -> bool:
+    if state.prepared.fields[name].sort in ("number", "age") and name in reading.firm:
+        return True
     if "also" in reading.acts and "correction" not in reading.acts:
         return False
     if reading.acts & {"correction", "other_negation"} or state.asked.field == name:

@@ -290,6 +290,8 @@ class TextCollector:
             for clause in self.clauses
             if clause.content and not self.taken.issuperset(range(clause.start, clause.end))
         ]
+        openers = words("questions", "openers") - {"and"}
+        saying = [c for c in saying if not (c.mark and self.said.words[c.start] in openers)]
         if any(name != view.name for name in self.values):
             saying = [c for c in saying if not self.taken & set(range(c.start, c.end))]
         if not saying or saying[-1].end - saying[0].start > _MOST_WORDS:
