@@ -104,7 +104,8 @@ def find_quantity(said: Utterance, counted: Callable[[str], bool]) -> tuple[int,
         end = index + 1
         clause = said.clause_end(index)
         while end < clause and (
-            _number(said, end) or said.words[end] in ("and", "hundred", "אלף", "thousand")
+            _number(said, end)
+            or said.words[end] in ("and", "hundred", "אלף", "thousand", "מאות", "אלפים", "אלפי")
         ):
             end += 1
         if end >= clause or not counted(said.words[end]):
@@ -114,7 +115,8 @@ def find_quantity(said: Utterance, counted: Callable[[str], bool]) -> tuple[int,
             start -= 1
         while start < index and said.words[start] in ("איזה", "like", "some", "כמו", "אולי", "maybe"):
             start += 1
-        return start, end + 1
+        all_of = said.words[end] == "of" and end + 1 < clause
+        return start, end + 1 + all_of
     return None
 
 

@@ -151,9 +151,13 @@ class TextCollector:
     def _places(self, asked: FieldView | None) -> None:
         """A place that a preposition announces, wherever it is said."""
         views = [v for v in self.prepared.fields.values() if v.sort == "place" or v.kind == "city"]
+        if asked in views and asked is not None:
+            views = [asked]
         if len(views) != 1 or views[0].name in self.values or self.reading.question or self.prepared.route:
             return
         view = views[0]
+        if asked is not None and asked is not view and asked.kind in ("address", "city"):
+            return
         span = find_place(self.said, live=view.kind == "city")
         if span is None or self.taken & set(range(*span)) or self._clause(span[0]).question:
             return

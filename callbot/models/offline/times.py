@@ -56,7 +56,11 @@ def find_time(
         else:
             merged[-1] = TimeSpan(last.start, other.end, last.firm or other.firm)
     if mends:
-        return merged[-1]
+        last, before = merged[-1], merged[-2] if len(merged) > 1 else None
+        more = before and not _names_day(said, last) and _names_day(said, before)
+        if more and before and said.words[last.end - 1] in _set("parts") and last.start - before.end <= 3:
+            return TimeSpan(before.start, last.end, firm=True)
+        return last
     return min(reversed(merged), key=lambda span: (not span.firm, _beside(said, span)))
 
 

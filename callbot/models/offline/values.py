@@ -9,6 +9,7 @@ from callbot.models.offline.names import NameSpan, doubled, find_name, first_nam
 from callbot.models.offline.phrases import Found, lexicon, words
 from callbot.models.offline.prepared import FieldView, Prepared
 from callbot.models.offline.routes import find_route
+from callbot.models.offline.sorts import listed
 from callbot.models.offline.text import Utterance, stems, utterance
 from callbot.models.offline.texts import FEW, FREE, TextCollector
 from callbot.models.offline.times import TimeSpan, find_time
@@ -317,7 +318,11 @@ class _Collector(TextCollector):
 
     def _own_name(self) -> bool:
         """Whether the caller says what they themselves are called."""
-        return any(item.tag == "cue" for item in lexicon("names").find(self.said))
+        own = listed("speaking") | {"im", "אני"}
+        return any(
+            item.tag == "cue" or self.said.words[item.start] in own
+            for item in lexicon("names").find(self.said)
+        )
 
     def _about_other(self, span: NameSpan, target: FieldView) -> bool:
         """Whether the would-be name is made of words of another field ("זו דלת פלדה")."""
