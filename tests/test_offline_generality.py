@@ -253,6 +253,13 @@ def test_reasons_to_end_are_heard_and_denials_are_not(
     assert call.ended == reason
 
 
+def test_what_stands_instead_of_a_value_replaces_it() -> None:
+    """The new value without the old one, whatever was asked in between."""
+    call = Talk(FERRY)
+    call.say("We want to sail to Mull", "six people", "so make it Jersey instead of Mull")
+    assert call.lead["destination"] == "Jersey"
+
+
 MENDED = [
     (["יש לי כלב, 5 לילות", "רגע, תתקנו, זה יהיה שבעה לילות ולא חמישה"], "days", "שבעה לילות"),
     (["קוראים לי גיא לבון, 0521112222", "לא לא, סליחה, התבלבלתי, זה 0521112233"], "phone", "+972521112233"),

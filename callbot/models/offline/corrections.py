@@ -188,7 +188,8 @@ def _text(old: str, said: Utterance) -> str | None:
         kept = sum(word in before and len(word) > 1 and not _empty(word) for word in clause)
         if kept and not set(clause) <= before and clause[0] not in _NOT and len(clause) > kept:
             first, last = extraction.trimmed(said, start, end)
-            if last - first >= _FEWEST_WORDS:
+            swapped = last - first == 1 and "instead" in clause and said.words[first] not in before
+            if last - first >= _FEWEST_WORDS or swapped:
                 return said.slice(first, last)
         start = end
     return None
