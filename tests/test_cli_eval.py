@@ -331,7 +331,11 @@ REFUSED: dict[str, tuple[Sequence[str], Mapping[str, str], str]] = {
         {},
         'no selected scenario calls "bakery"; they call shop, clinic',
     ),
-    "a prompt that does not render": (["--prompt", "shop=prompts/_broken.txt"], {}, "prompts/_broken.txt:1: "),
+    "a prompt that does not render": (
+        ["--prompt", "shop=prompts/_broken.txt"],
+        {},
+        "prompts/_broken.txt:1: ",
+    ),
     "an empty prompt": (["--prompt", "shop=prompts/_empty.txt"], {}, "prompts/_empty.txt: is empty"),
     "a prompt that is not there": (
         ["--prompt", "shop=x.txt"],
