@@ -180,7 +180,7 @@ async def test_patience_is_for_silence_not_for_length(
 async def test_no_time_at_all(openai_server: OpenAIServer, openai_model: MakeModel) -> None:
     """A budget already spent is a failure, not a hang."""
     _, _, took = await failure(openai_model(), 0)
-    assert took < 0.5
+    assert took < 2.5
 
 
 async def test_a_caller_who_does_not_wait(openai_server: OpenAIServer, openai_model: MakeModel) -> None:
