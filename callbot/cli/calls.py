@@ -103,6 +103,7 @@ def _clock(seconds: float) -> str:
 def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bool) -> None:
     from pydantic_core import to_json
 
+    from callbot.certificate import greeting_certificate
     from callbot.cli.storing import plain
     from callbot.record import entry_to_json
     from callbot.reporting.transcript import transcript
@@ -110,6 +111,7 @@ def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bo
     data = {
         "call": plain(call),
         "lead": plain(lead) if lead else None,
+        "greeting": plain(greeting_certificate(record)),
         "transcript": [plain(line) for line in transcript(record)],
     }
     if events:
@@ -119,6 +121,7 @@ def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bo
 
 
 def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *, events: bool) -> None:
+    from callbot.certificate import greeting_certificate
     from callbot.cli.storing import local, print_line
     from callbot.reporting.transcript import transcript
 
@@ -137,6 +140,7 @@ def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *,
             print_line(str(value), bidi, f"  {name}: ")
     else:
         typer.echo(f"lead: nothing captured, {call.lead_status}")
+    print_line(f"greeting: {greeting_certificate(record)}", bidi)
     typer.echo(_ending(call))
     if events:
         _print_events(record)
