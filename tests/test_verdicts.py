@@ -14,11 +14,12 @@ import yaml
 from callbot import events as ev
 from callbot.business import Business
 from callbot.errors import CallbotError
+from callbot.evals.budget import Budget, RequestsExhausted, planned_requests
 from callbot.evals.checks import farewell_heard, greeting_once, matches_any, run_checks
 from callbot.evals.gate import judge, parse_threshold, refuse_unreachable, too_much_infra
 from callbot.evals.outcome import Outcome, outcome_of
 from callbot.evals.report import RunReport, ScenarioReport
-from callbot.evals.runner import Attempt, Budget, RequestsExhausted, Results, Runner, planned_requests
+from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
 from callbot.evals.scenario_files import read_scenarios
 from callbot.evals.statistics import f1, pass_hat_k, percentile, wilson

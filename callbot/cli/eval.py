@@ -70,7 +70,8 @@ def evaluate(
     Exit codes: 0 the gate holds; 1 it does not; 2 bad usage or input; 3 more than 10% of the runs
     failed at the provider; 130 interrupted (what ran is kept).
     """
-    from callbot.cli.evaluation import Evaluation, Outputs, business_lookup, list_scenarios, run_evaluation
+    from callbot.cli.evaluation import Evaluation, Outputs, list_scenarios, run_evaluation
+    from callbot.cli.sources import business_lookup
     from callbot.config import load_settings
     from callbot.evals.gate import parse_threshold
     from callbot.evals.selection import select as select_scenarios

@@ -13,16 +13,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from callbot.config import Settings
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
+from callbot.evals.budget import Budget, planned_requests
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.report import Report, RunReport
-from callbot.evals.runner import Attempt, Budget, Results, Runner, planned_requests
+from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
-from callbot.evals.selection import BusinessLookup, Found, Selection
+from callbot.evals.selection import Selection
 from callbot.files import write_whole
-from callbot.lookup import DEFAULT_PROMPTS_DIR, UnknownBusiness, business_files, find_business
 from callbot.models.base import Model
 from callbot.models.registry import default_model, make_model
 from callbot.reporting.bidi import Bidi
@@ -57,44 +56,6 @@ class Evaluation:
     reports_dir: Path
     outputs: Outputs
     bidi: Bidi
-
-
-def business_lookup(settings: Settings, paths: Sequence[Path], *, active: bool) -> BusinessLookup:
-    """Where the scenarios' businesses come from: files, or with ``active`` the database alone."""
-    if active:
-        return _active_lookup(settings.database)
-    folder = settings.prompts_dir or _prompts_beside(paths)
-
-    def find(business_id: str) -> Found:
-        business = find_business(business_id, folder, settings.database)
-        if business_id in business_files(folder or DEFAULT_PROMPTS_DIR):
-            return Found(business)
-        return _active_lookup(settings.database)(business_id)
-
-    return find
-
-
-def _active_lookup(database: str) -> BusinessLookup:
-    from callbot.store.database import open_store
-
-    def find(business_id: str) -> Found:
-        with open_store(database, create=False) as store:
-            active = {info.id: info.active for info in store.businesses.list() if info.active is not None}
-            if business_id not in active:
-                known = ", ".join(sorted(active)) or "none; import them with callbot prompts import"
-                message = f'no version of "{business_id}" is active in {store.name}; active there: {known}'
-                raise UnknownBusiness(message)
-            return Found(store.businesses.get(business_id), active[business_id])
-
-    return find
-
-
-def _prompts_beside(paths: Sequence[Path]) -> Path | None:
-    """``prompts/`` beside the scenarios or above them, if there is none in the current folder."""
-    if DEFAULT_PROMPTS_DIR.is_dir():
-        return None
-    folders = [folder for path in paths for folder in (path.resolve(), *path.resolve().parents)]
-    return next((folder / "prompts" for folder in folders if (folder / "prompts").is_dir()), None)
 
 
 def list_scenarios(selection: Selection) -> None:

@@ -29,7 +29,8 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from callbot.business import Business, read_business
-from callbot.evals.runner import Attempt, Budget, Results, Runner
+from callbot.evals.budget import Budget
+from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
 from callbot.evals.scenario_files import read_scenarios
 from callbot.models.base import Delta, Finished, Model, Request

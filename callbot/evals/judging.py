@@ -1,0 +1,60 @@
+"""Judges one Record: the report of an attempt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callbot.evals.checks import run_checks
+from callbot.evals.outcome import TurnOutcome, outcome_of
+from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
+from callbot.evals.scenario import Scenario
+from callbot.evals.verdict import call_verdict_of, verdict_of
+from callbot.record import Record
+
+
+def run_report(scenario: Scenario, attempt: int, record: Record, path: Path) -> RunReport:
+    """Judge a Record. ``attempt``: its number; ``path``: where it is, relative to the run's folder."""
+    outcome = outcome_of(record)
+    verdict, detail = verdict_of(outcome, scenario.expect)
+    checks = run_checks(scenario, outcome, record)
+    request = outcome.first_request
+    return RunReport(
+        attempt=attempt,
+        verdict=verdict,
+        passed=verdict in PASSING and all(check.passed for check in checks),
+        wanted_end=request.turn if request else None,
+        wanted_reason=request.reason if request else None,
+        end_reason=outcome.end_reason,
+        ended_turn=outcome.ended_turn,
+        ended_by=outcome.ended_by,
+        lead=dict(outcome.lead),
+        record=path.as_posix(),
+        turns=[_turn(turn) for turn in outcome.turns if turn.n or turn.bot],
+        checks=checks,
+        detail=detail,
+        tokens=Tokens(input=outcome.input_tokens, output=outcome.output_tokens),
+        latencies_ms=[seconds * 1000 for seconds in outcome.latencies],
+        call_verdict=call_verdict_of(outcome, scenario.expect),
+    )
+
+
+def _turn(turn: TurnOutcome) -> TurnReport:
+    asked_to_end = [control for control in turn.controls if control.should_end_call]
+    control = asked_to_end[0] if asked_to_end else turn.controls[-1] if turn.controls else None
+    shown: dict[str, object] = {}
+    if control is not None:
+        shown = {
+            "should_end_call": control.should_end_call,
+            "end_reason": control.end_reason,
+            "lead_status": control.lead_status,
+            "missing_fields": list(control.missing_fields),
+            "notes": control.notes,
+        }
+    return TurnReport(
+        n=turn.n,
+        caller=turn.caller,
+        bot=" ".join(turn.bot),
+        control=shown,
+        guard=turn.guard,
+        broken=turn.broken,
+    )
