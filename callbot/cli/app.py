@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import keyword
 import os
 import sys
 from typing import Annotated, Any
@@ -25,7 +26,13 @@ COMMANDS: dict[str, str] = {
     "db": "Look after the database.",
     "schema": "Print the JSON Schema of a file format.",
 }
-"""Each command's help; its code is ``app`` in ``callbot/cli/<command>.py``."""
+"""Each command's help; its code is ``app`` in ``callbot/cli/<command>.py`` (see ``module_of``)."""
+
+
+def module_of(command: str) -> str:
+    """The module of a command: dashes become underscores, and a word of Python gets one behind it."""
+    name = command.replace("-", "_")
+    return f"callbot.cli.{name}_" if keyword.iskeyword(name) else f"callbot.cli.{name}"
 
 
 class LazyCommands(TyperGroup):
@@ -39,7 +46,7 @@ class LazyCommands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the real command in its placeholder's place, then resolve as usual."""
         if args and args[0] in COMMANDS:
-            module = importlib.import_module(f"callbot.cli.{args[0]}")
+            module = importlib.import_module(module_of(args[0]))
             command = typer.main.get_command(module.app)
             command.name = args[0]
             self.add_command(command, args[0])
