@@ -1,0 +1,1 @@
+"""Voices: text to speech, each behind ``sound.Voice``, found by name in ``registry``."""
