@@ -23,22 +23,24 @@ ATTEMPTS = 2
 async def respond(model: Model, request: Request, turn: int) -> AsyncGenerator[tuple[float, Answer], None]:
     """Yield ``(seconds since asked, answer)``: sentences and notes, then ReplyDone or ReplyFailed.
 
-    Seconds are real, or the model's own ``latency`` where it names one. A broken reply is the
+    Seconds are real, or as the model says (a piece's ``at``, or its ``latency``). A broken reply is the
     model's fault and ends in a safe reply that decides nothing; a provider's failure, or no answer
     within ``request.seconds_left``, ends in ReplyFailed. Raises ``models.base.Misconfigured`` as it
     is: no other turn would go better.
     """
     clock = _Stopwatch(model.latency)
+    budget = request.seconds_left
     spoken: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         if attempt > 1 and request.seconds_left <= 0:
             break  # the model's own time is up: that is its fault, not the provider's
-        clock.attempt = attempt
+        clock.lap()
         reader = ReplyReader(request.business)
         silent = attempt > 1 and bool(spoken)  # words were heard already: only control and lead count
         try:
             async with aclosing(_chunks(model, request, clock)) as chunks:
                 async for chunk in chunks:
+                    clock.told(chunk.at)
                     if isinstance(chunk, Delta):
                         sentences, reply = reader.feed(chunk.text), None
                     else:
@@ -62,7 +64,7 @@ async def respond(model: Model, request: Request, turn: int) -> AsyncGenerator[t
         except BrokenReply as fault:
             data = {"turn": turn, "attempt": attempt, "fault": str(fault), "usable": False}
             yield clock.seconds(), Note("contract_fault", data)
-            request = replace(request, repair=str(fault), seconds_left=request.seconds_left - clock.real())
+            request = replace(request, repair=str(fault), seconds_left=budget - clock.seconds())
     if not spoken:
         yield clock.seconds(), SentenceReady(turn, request.business.sentence("repeat"))
     yield clock.seconds(), ReplyDone(turn, Control(missing_fields=request.missing))
@@ -96,6 +98,7 @@ def _usage(turn: int, attempt: int, finished: Finished, clock: _Stopwatch) -> No
         "finish_reason": finished.reason,
         "input_tokens": finished.input_tokens,
         "output_tokens": finished.output_tokens,
+        "cached_tokens": finished.cached_tokens,
     }
     return Note("model_answered", data)
 
@@ -108,15 +111,30 @@ def _faults(turn: int, attempt: int, reply: Reply) -> Iterator[Note]:
 
 
 class _Stopwatch:
-    """Seconds since the question was asked: measured, or as the model declares for each answer."""
+    """Seconds since the question was asked: measured, or as the model says for each try at an answer."""
 
     def __init__(self, latency: float | None) -> None:
-        self.attempt = 1
         self._latency = latency
         self._started = time.perf_counter()
+        self._before = 0.0
+        """What earlier tries took."""
+        self._at: float | None = 0.0
+        """Since this try began, as the model says."""
+        self._began = self._started
+
+    def lap(self) -> None:
+        """Another try begins."""
+        self._before, self._at, self._began = self.seconds(), None, time.perf_counter()
+
+    def told(self, at: float | None) -> None:
+        self._at = at
 
     def real(self) -> float:
         return time.perf_counter() - self._started
 
     def seconds(self) -> float:
-        return self.real() if self._latency is None else self._latency * self.attempt
+        if self._at is not None:
+            return self._before + self._at
+        if self._latency is not None:
+            return self._before + self._latency
+        return self._before + time.perf_counter() - self._began

@@ -19,9 +19,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -105,6 +107,19 @@ Answer = Reply | Refuse | Stall | Drop
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A rate limit: this many requests in any ``seconds``, and ``at_once``; more get 429.
+
+    ``says``: send Retry-After, the seconds (at least one, as the header counts) until there is room.
+    """
+
+    requests: int
+    seconds: float = 1.0
+    at_once: int = 1000
+    says: bool = False
+
+
+@dataclass(frozen=True)
 class Received:
     """A request the server got. ``at`` is of time.monotonic; ``connection`` counts from 0."""
 
@@ -141,7 +156,7 @@ REFUSALS: dict[str, Refuse] = {
 class OpenAIServer:
     """See the module. ``refuses``: keys of REFUSALS. ``efforts``: the reasoning efforts taken, all if None.
 
-    ``key`` and ``models``: what is asked of requests, nothing if None.
+    ``key`` and ``models``: what is asked of requests, nothing if None. ``limit``: how many are taken.
     """
 
     def __init__(
@@ -152,11 +167,16 @@ class OpenAIServer:
         key: str | None = None,
         models: Sequence[str] | None = None,
         respond: Callable[[dict[str, Any]], Answer] | None = None,
+        limit: Limit | None = None,
         port: int = 0,
     ) -> None:
         self.refuses, self.efforts, self.key, self.models = set(refuses), efforts, key, models
+        self.limit, self._admitted = limit, deque[float]()
+        self.in_flight = self.most_in_flight = 0
         self.respond = respond or (lambda _body: Reply(reply_json()))
         self.requests: list[Received] = []
+        self.refused: list[float] = []
+        """When requests met the limit; of time.monotonic."""
         self._answers: list[Answer] = []
         self._port = port
         self._connections = 0
@@ -218,9 +238,31 @@ class OpenAIServer:
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         """Write one response; False to drop the connection."""
-        answer = self._refusal(received) or (
-            self._answers.pop(0) if self._answers else self.respond(received.body)
-        )
+        self.in_flight += 1
+        try:
+            answer = self._refusal(received) or self._limited()
+            if answer is None:
+                self.most_in_flight = max(self.most_in_flight, self.in_flight)
+                answer = self._answers.pop(0) if self._answers else self.respond(received.body)
+            return await self._write(answer, received, writer)
+        finally:
+            self.in_flight -= 1
+
+    def _limited(self) -> Refuse | None:
+        if self.limit is None:
+            return None
+        now = time.monotonic()
+        while self._admitted and self._admitted[0] <= now - self.limit.seconds:
+            self._admitted.popleft()
+        if len(self._admitted) < self.limit.requests and self.in_flight <= self.limit.at_once:
+            self._admitted.append(now)
+            return None
+        self.refused.append(now)
+        wait = math.ceil(self._admitted[0] + self.limit.seconds - now)
+        headers = {"retry-after": str(max(wait, 1))} if self.limit.says else {}
+        return Refuse(429, "Rate limit reached for requests", "rate_limit_exceeded", headers=headers)
+
+    async def _write(self, answer: Answer, received: Received, writer: asyncio.StreamWriter) -> bool:
         match answer:
             case Drop():
                 return False

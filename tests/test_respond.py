@@ -113,6 +113,7 @@ async def test_an_answer_leaves_its_tokens_and_its_time() -> None:
         "finish_reason": "stop",
         "input_tokens": 812,
         "output_tokens": 64,
+        "cached_tokens": 0,
     }
 
 

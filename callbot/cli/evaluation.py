@@ -17,6 +17,7 @@ from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget, planned_requests
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
+from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
 from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
@@ -83,8 +84,9 @@ def run_evaluation(evaluation: Evaluation) -> int:
         for scenario in evaluation.selection.scenarios
         for number in range(1, evaluation.repeat + 1)
     ]
+    pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     with progress(console, len(attempts), planned) as shown:
-        results = asyncio.run(_run(model, folder, budget, attempts, evaluation.concurrency, shown))
+        results = asyncio.run(_run(_paced(model, pace), folder, budget, attempts, evaluation.concurrency, shown))
     facts = RunFacts(
         id=folder.name,
         started_at=started_at,
@@ -93,6 +95,8 @@ def run_evaluation(evaluation: Evaluation) -> int:
         repeat=evaluation.repeat,
         seed=evaluation.seed,
         requests=budget.used,
+        refusals=pace.refusals,
+        waited=pace.waited,
     )
     report = build_report(evaluation.selection, results, facts, evaluation.thresholds)
     _write(report, folder, evaluation.outputs)
@@ -106,12 +110,16 @@ def _model(evaluation: Evaluation) -> Model:
         raise CallbotError(
             "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
         )
-    model = make_model(name or default_model(), seed=evaluation.seed)
+    model = make_model(name or default_model(), seed=evaluation.seed, retries=0)  # its pace tries again
     if evaluation.changes_prompt and not model.uses_prompt:
         raise CallbotError(
             f"--prompt changes nothing with {model.name}, which does not read prompts; name a --model"
         )
     return model
+
+
+def _paced(model: Model, pace: Pace) -> Model:
+    return Paced(model, pace) if model.latency is None else model
 
 
 def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:

@@ -25,6 +25,8 @@ class TurnOutcome:
     guard: str | None = None
     broken: list[str] = field(default_factory=list)
     """What was wrong with replies that could not be used."""
+    answer: str = ""
+    """On a transcript: what the model would have said; ``bot`` is what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def first_request(self) -> EndRequest | None:
@@ -98,6 +101,10 @@ class _Reader:
             outcome.requests[-1] = EndRequest(last.turn, last.reason, data["why"])
         elif note.type == "contract_fault" and not data["usable"]:
             outcome.turns[self.turn_of[data["turn"]]].broken.append(data["fault"])
+        elif note.type == "bot_turn":
+            self.current.bot.append(data["text"])
+        elif note.type == "answer":
+            outcome.turns[data["n"]].answer = data["text"]
         elif note.type == "silence_over":
             outcome.requests.append(EndRequest(self.current.n, NO_RESPONSE))
         elif note.type == "speech_without_words":
@@ -111,6 +118,7 @@ class _Reader:
             outcome.latencies.append(data["seconds"])
             outcome.input_tokens += data["input_tokens"]
             outcome.output_tokens += data["output_tokens"]
+            outcome.cached_tokens += data.get("cached_tokens", 0)  # older Records do not have it
 
     def _asked(self, question: ev.AskModel) -> None:
         self.pressing = False

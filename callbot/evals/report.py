@@ -40,6 +40,12 @@ class RunHeader(_Part):
     callbot: str
     seconds: float = 0.0
     requests: int = 0
+    refusals: int = 0
+    """Requests that the provider refused because there were too many; they were made again."""
+    waited_seconds: float = 0.0
+    """Time in which nothing was asked for that reason; in no latency."""
+    stop_early: bool = False
+    """Attempts stopped where a scenario was decided: rates count those that every scenario made."""
     interrupted: bool = False
     stopped_by: str | None = None
     """The error that ended the run before everything had run."""
@@ -88,6 +94,8 @@ class Summary(CallScores):
     """Replies that broke the contract so that they could not be used."""
     verdicts: dict[str, int]
     premature_rate: Interval
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    """95% intervals by the name of the metric, as gates and comparisons name it."""
     call: CallScores
     pass_hat_k: dict[str, float]
     lead_accuracy: float | None
@@ -122,6 +130,8 @@ class TurnReport(_Part):
     """Why the guard refused to end the call in this turn."""
     broken: list[str] = Field(default_factory=list)
     """What was wrong with replies of this turn that could not be used."""
+    answer: str = ""
+    """On a transcript: what the model would have said; ``bot`` is what was really said."""
 
 
 class Check(_Part):
@@ -173,10 +183,14 @@ class ScenarioReport(_Part):
     business: str
     language: str = "he"
     tags: list[str]
+    sha256: str | None = None
+    """Of what the caller does and what is expected; null in reports of earlier versions."""
     end: EndWindow
     passed: bool | None
     excused: bool = False
     """Failed, but tagged ``beyond-offline`` and run by the offline model."""
+    lead_fields: tuple[int, int] = (0, 0)
+    """Expected fields of the lead over all answered attempts: how many were right, of how many."""
     runs: list[RunReport]
 
 

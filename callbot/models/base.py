@@ -41,23 +41,45 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of the reply's text."""
+    """The next piece of the reply's text.
+
+    ``at``: seconds since the request, where the model knows better than the clock (an answer that was
+    recorded, or waited for behind a rate limit); None to let the one who asked measure.
+    """
 
     text: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The stream ended. ``reason``: ``stop``, ``length``, ``content_filter`` or ``refusal``."""
+    """The stream ended. ``reason``: ``stop``, ``length``, ``content_filter`` or ``refusal``.
+
+    ``cached_tokens``: how many of the input tokens the provider had cached. ``at``: as in Delta.
+    """
 
     reason: str = "stop"
     input_tokens: int = 0
     output_tokens: int = 0
     detail: str = ""
+    cached_tokens: int = 0
+    at: float | None = None
 
 
 class ProviderError(CallbotError):
     """The provider could not answer: connection, status, timeout. Not the model's fault."""
+
+
+class Passing(ProviderError):
+    """Another try may go better: a connection that failed, a 5xx, a stream that broke off."""
+
+
+class RateLimited(Passing):
+    """The provider takes no more for now. ``retry_after``: seconds it asks to wait, None if it does not say."""
+
+    def __init__(self, said: str, retry_after: float | None = None) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
 
 
 class Misconfigured(ProviderError):
@@ -68,8 +90,8 @@ class Model(Protocol):
     """A dialogue model.
 
     ``name`` is what ``--model`` takes. ``latency``: seconds that virtual time advances for an
-    answer, or None when the real time it took is to be measured. ``uses_prompt``: whether changing
-    the business's prompt can change an answer.
+    answer (unless its pieces say ``at``), or None when the real time it took is to be measured.
+    ``uses_prompt``: whether changing the business's prompt can change an answer.
     """
 
     name: str

@@ -26,7 +26,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from callbot.errors import CallbotError
-from callbot.models.base import Delta, Finished, Misconfigured, ProviderError, Request
+from callbot.models.base import (
+    Delta,
+    Finished,
+    Misconfigured,
+    Passing,
+    ProviderError,
+    RateLimited,
+    Request,
+)
 from callbot.models.messages import alternating, chat_messages
 from callbot.models.openai_wire import Dialect, Trouble, read_chunk, trouble_of
 from callbot.reply import reply_schema
@@ -144,7 +152,7 @@ class OpenAIModel:
             if not begun and self._learns(trouble.complaint, dialect):
                 continue
             if begun or trouble.fatal or not trouble.retry or not tries_left:
-                raise (Misconfigured if trouble.fatal else ProviderError)(trouble.said) from trouble.__cause__
+                raise _failure(trouble, trouble.said) from trouble.__cause__
             wait = trouble.retry_after
             if wait is None:
                 backoff = _FIRST_BACKOFF * 2 ** (self._retries - tries_left)
@@ -152,7 +160,7 @@ class OpenAIModel:
             left = deadline - _now()
             if wait + _LEAST_ANSWER_SECONDS > left:
                 asks = f"; it asks to wait {wait:.3g} s" if trouble.retry_after else ""
-                raise ProviderError(f"{trouble.said}{asks}, and {max(left, 0):.1f} s are left")
+                raise _failure(trouble, f"{trouble.said}{asks}, and {max(left, 0):.1f} s are left")
             await asyncio.sleep(wait)
             tries_left -= 1
 
@@ -164,7 +172,7 @@ class OpenAIModel:
         text: list[str] = []
         refusal: list[str] = []
         finish: str | None = None
-        tokens = (0, 0)
+        tokens = (0, 0, 0)
         stream: Any = None
         try:
             until = deadline if last else min(deadline, _now() + patience)
@@ -195,13 +203,13 @@ class OpenAIModel:
                 with suppress(Exception):  # a broken connection need not close well
                     await stream.close()
         if refusal:
-            yield Finished("refusal", *tokens, detail="".join(refusal))
+            yield _finished("refusal", tokens, "".join(refusal))
         elif finish in ("length", "content_filter"):
-            yield Finished(finish, *tokens)
+            yield _finished(finish, tokens)
         elif finish is not None or _is_json("".join(text)):  # some servers just close after the last word
-            yield Finished("stop", *tokens)
+            yield _finished("stop", tokens)
         elif text:
-            raise Trouble(f"{self._host} broke off in the middle of an answer")
+            raise Trouble(f"{self._host} broke off in the middle of an answer", retry=True)
         else:
             raise Trouble(f"{self._host} sent no answer that can be read", retry=True)
 
@@ -279,6 +287,19 @@ def _tls() -> ssl.SSLContext:
     import httpx2
 
     return httpx2.create_ssl_context()
+
+
+def _failure(trouble: Trouble, said: str) -> ProviderError:
+    if trouble.fatal:
+        return Misconfigured(said)
+    if trouble.limited:
+        return RateLimited(said, trouble.retry_after)
+    return Passing(said) if trouble.retry else ProviderError(said)
+
+
+def _finished(reason: str, tokens: tuple[int, int, int], detail: str = "") -> Finished:
+    read, written, cached = tokens
+    return Finished(reason, read, written, detail, cached)
 
 
 def _now() -> float:

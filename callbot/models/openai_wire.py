@@ -64,13 +64,14 @@ class Trouble(Exception):
     """A try that failed; ``openai.py`` decides what follows.
 
     ``said`` is fit for people. ``retry``: another try may go better. ``fatal``: none will.
-    ``filtered``: the prompt met a content filter. ``complaint``: lower-case text in which a refused
+    ``limited``: the server takes no more for now. ``filtered``: the prompt met a content filter. ``complaint``: lower-case text in which a refused
     option is looked for. ``retry_after``: seconds, None for a backoff of our own.
     """
 
     said: str
     retry: bool = False
     fatal: bool = False
+    limited: bool = False
     filtered: bool = False
     complaint: str = ""
     retry_after: float | None = None
@@ -78,19 +79,22 @@ class Trouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one chunk adds. ``tokens``: input, output."""
+    """What one chunk adds. ``tokens``: input, output, and how many of the input were cached."""
 
     text: str = ""
     refusal: str = ""
     finish: str | None = None
-    tokens: tuple[int, int] | None = None
+    tokens: tuple[int, int, int] | None = None
 
 
 def read_chunk(chunk: object) -> Piece:
     """What a chunk says (``chat_completion_chunk.py``); nothing of it is taken for granted."""
     usage = _part(chunk, "usage")
     counts = _part(usage, "prompt_tokens"), _part(usage, "completion_tokens")
-    tokens = (counts[0], counts[1]) if isinstance(counts[0], int) and isinstance(counts[1], int) else None
+    cached = _part(_part(usage, "prompt_tokens_details"), "cached_tokens")  # completion_usage.py
+    tokens = None
+    if isinstance(counts[0], int) and isinstance(counts[1], int):
+        tokens = (counts[0], counts[1], cached if isinstance(cached, int) else 0)
     choices = _part(chunk, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     delta, finish = _part(choice, "delta"), _part(choice, "finish_reason")
@@ -145,7 +149,13 @@ def trouble_of(error: Exception, host: str, model: str) -> Trouble:
         wait = _retry_after(error.response.headers)
     what = {None: "reported an error", 429: "is limiting requests (429)"}.get(status, f"failed ({status})")
     transient = status is None or status in (408, 409, 429) or status >= 500
-    return Trouble(f"{host} {what}{quote}", retry=transient, complaint=complaint, retry_after=wait)
+    return Trouble(
+        f"{host} {what}{quote}",
+        retry=transient,
+        limited=status == 429 or (transient and wait is not None),
+        complaint=complaint,
+        retry_after=wait,
+    )
 
 
 def _said(error: Any) -> str:

@@ -13,6 +13,7 @@ KINDS = {
     "offline": "the embedded dialogue policy; no key, no server",
     "openai": "openai:NAME, or openai:NAME@BASE_URL for any compatible server",
     "scripted": "scripted:FILE, replies from a file",
+    "mutant": "mutant:FAULT, the embedded model with a planted fault (callbot mutate-suite names them)",
 }
 
 
@@ -25,8 +26,11 @@ def default_model() -> str:
     return "openai" if os.environ.get("OPENAI_API_KEY") else "offline"
 
 
-def make_model(name: str, *, seed: int | None = None) -> Model:
-    """The model called ``name``. Raises UnknownModel, or CallbotError for what it needs and lacks."""
+def make_model(name: str, *, seed: int | None = None, retries: int = 1) -> Model:
+    """The model called ``name``. Raises UnknownModel, or CallbotError for what it needs and lacks.
+
+    ``retries``: tries after the first that a model behind a server makes by itself, within a turn's budget.
+    """
     kind, _, rest = name.partition(":")
     if kind == "offline" and not rest:
         from callbot.models.offline.model import OfflineModel
@@ -35,12 +39,23 @@ def make_model(name: str, *, seed: int | None = None) -> Model:
     if kind == "openai":
         from callbot.models.openai import OpenAIModel
 
-        return OpenAIModel.from_spec(name, seed=seed)
+        return OpenAIModel.from_spec(name, seed=seed, retries=retries)
     if kind == "scripted" and rest:
         from callbot.models.scripted import ScriptedModel
 
         return ScriptedModel(Path(rest))
+    if kind == "mutant":
+        return _mutant(rest)
     near = difflib.get_close_matches(kind, KINDS, n=1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     known = "\n".join(f"  {kind}: {what}" for kind, what in KINDS.items())
     raise UnknownModel(f'unknown model "{name}"{hint}\nmodels are named\n{known}')
+
+
+def _mutant(fault: str) -> Model:
+    from callbot.models.mutants import FAULTS, MutantModel
+    from callbot.models.offline.model import OfflineModel
+
+    if fault not in FAULTS:
+        raise UnknownModel(f'unknown fault "{fault}"; known: {", ".join(FAULTS)}')
+    return MutantModel(fault, OfflineModel())

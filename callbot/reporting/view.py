@@ -46,6 +46,8 @@ class TurnView:
     guard: str | None
     broken: tuple[str, ...]
     """What was wrong with replies that could not be used."""
+    answer: str
+    """On a transcript: what the model would have said."""
     missing: str
     """The fields that the model still missed, as it says."""
     notes: str
@@ -99,6 +101,7 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
         right=ends and in_window and (not end.reason or reason in end.reason),
         guard=turn.guard,
         broken=tuple(turn.broken),
+        answer=turn.answer,
         missing=", ".join(map(str, control.get("missing_fields") or ())),
         notes=str(control.get("notes") or ""),
     )
@@ -292,6 +295,9 @@ def metrics(report: Report) -> list[tuple[str, str]]:
     if summary.broken_replies:
         rows.append(("unusable replies", f"{summary.broken_replies:,}, the contract was broken"))
     rows.append(("latency", f"p50 {milliseconds(latency.p50)}, p95 {milliseconds(latency.p95)}"))
+    if report.run.refusals:
+        times = f"{report.run.refusals:,} request{'s' * (report.run.refusals != 1)} refused"
+        rows.append(("rate limits", f"{times}, {report.run.waited_seconds:.1f} s waited (in no latency)"))
     rows.append(("tokens", f"{summary.tokens.input:,} in, {summary.tokens.output:,} out"))
     return rows
 
