@@ -322,7 +322,7 @@ def test_two_processes_write_at_once(store_url: str) -> None:
 _DOOMED = """
 import sys
 from store_samples import NOON, call_record, numbered
-from callbot.store.calls import _append
+from callbot.store.calls import append_entries
 from callbot.store.database import open_store
 store = open_store(sys.argv[1])
 record = call_record("CA1")
@@ -330,7 +330,7 @@ store.calls.start("CA1", record.header)
 store.calls.append("CA1", numbered(record)[:8])
 
 with store.calls._database.write() as session:
-    _append(session, "CA1", numbered(record)[8:10], NOON)
+    append_entries(session, "CA1", numbered(record)[8:10], NOON)
     print("in the middle", flush=True)
     sys.stdin.readline()
 """

@@ -23,6 +23,10 @@ from callbot.store.leads import upsert_lead
 from callbot.store.tables import CallRow, EventRow
 
 
+class CallExists(StoreError):
+    """A call of this id is already in the database."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallInfo:
     """A call in a list. Times in UTC; ``ended_at`` and ``ended_by`` are None while it runs or if it broke off."""
@@ -60,7 +64,7 @@ class Calls:
         are what calls are found by. Raises StoreError if the call is already there.
         """
         with self._database.write() as session:
-            _start(session, call_id, header)
+            start_row(session, call_id, header)
 
     def append(
         self, call_id: str, entries: Iterable[tuple[int, Entry]], *, at: dt.datetime | None = None
@@ -71,7 +75,7 @@ class Calls:
         call and for a number that is taken.
         """
         with self._database.write() as session:
-            _append(session, call_id, list(entries), at or dt.datetime.now(dt.UTC))
+            append_entries(session, call_id, list(entries), at or dt.datetime.now(dt.UTC))
 
     def next_seq(self, call_id: str) -> int:
         """The number that the call's next entry gets."""
@@ -95,15 +99,15 @@ class Calls:
         unknown call.
         """
         with self._database.write() as session:
-            call = _call(session, call_id)
-            call.ended_at = ended_at or dt.datetime.now(dt.UTC)
-            call.ended_by = None if ended_by is None else str(ended_by)
-            call.end_reason = end_reason
-            if lead_status is not None:
-                call.lead_status = str(lead_status)
-            if turns is not None:
-                call.turns = turns
-            call.snapshot = None
+            finish_row(
+                session,
+                call_id,
+                ended_by=ended_by,
+                end_reason=end_reason,
+                lead_status=lead_status,
+                turns=turns,
+                ended_at=ended_at or dt.datetime.now(dt.UTC),
+            )
 
     def save_record(self, record: Record) -> str:
         """Write down a call that is over, at once; return its id (the header's ``call``).
@@ -112,10 +116,10 @@ class Calls:
         """
         call_id = str(record.header["call"])
         with self._database.write() as session:
-            call = _start(session, call_id, record.header)
+            call = start_row(session, call_id, record.header)
             seconds = record.entries[-1].t - record.entries[0].t if record.entries else 0.0
             ended_at = call.started_at + dt.timedelta(seconds=seconds)
-            _append(session, call_id, list(enumerate(record.entries)), ended_at)
+            append_entries(session, call_id, list(enumerate(record.entries)), ended_at)
             call.ended_at = ended_at
             call.ended_by, call.end_reason = how_it_ended(record)
         return call_id
@@ -123,13 +127,13 @@ class Calls:
     def save_snapshot(self, call_id: str, snapshot: Mapping[str, Any]) -> None:
         """Keep what ``Call.restore`` needs, in place of the last one. Raises StoreError if unknown."""
         with self._database.write() as session:
-            _call(session, call_id).snapshot = dict(snapshot)
+            call_row(session, call_id).snapshot = dict(snapshot)
 
     # --- reading ----------------------------------------------------------------------------------
     def load_snapshot(self, call_id: str) -> dict[str, Any] | None:
         """The last snapshot; None if there is none or the call is over. Raises StoreError if unknown."""
         with self._database.read() as session:
-            return _call(session, call_id).snapshot
+            return call_row(session, call_id).snapshot
 
     def load_record(self, call_id: str) -> Record:
         """The call's Record as far as it was written. Raises StoreError if the call is unknown."""
@@ -139,7 +143,7 @@ class Calls:
             .order_by(EventRow.seq)
         )
         with self._database.read() as session:
-            header = _call(session, call_id).header
+            header = call_row(session, call_id).header
             rows = session.execute(query).all()
         return Record(header, [_entry(*row) for row in rows])
 
@@ -204,14 +208,16 @@ def _unknown(call_id: str) -> StoreError:
     return StoreError(f'unknown call "{call_id}"; see: callbot calls list')
 
 
-def _call(session: Session, call_id: str) -> CallRow:
+def call_row(session: Session, call_id: str) -> CallRow:
+    """A call's row. Raises StoreError if it is unknown."""
     call = session.get(CallRow, call_id)
     if call is None:
         raise _unknown(call_id)
     return call
 
 
-def _start(session: Session, call_id: str, header: Mapping[str, Any]) -> CallRow:
+def start_row(session: Session, call_id: str, header: Mapping[str, Any]) -> CallRow:
+    """Add a call. Raises StoreError if it is already there."""
     call = CallRow(
         id=call_id,
         business_id=str(header.get("business", "")),
@@ -229,8 +235,30 @@ def _start(session: Session, call_id: str, header: Mapping[str, Any]) -> CallRow
     try:
         session.flush()
     except IntegrityError as error:
-        raise StoreError(f'the call "{call_id}" is already in the database') from error
+        raise CallExists(f'the call "{call_id}" is already in the database') from error
     return call
+
+
+def finish_row(
+    session: Session,
+    call_id: str,
+    *,
+    ended_by: EndedBy | str | None,
+    end_reason: str | None,
+    lead_status: str | None,
+    turns: int | None,
+    ended_at: dt.datetime,
+) -> None:
+    """Write down how a call ended; what is None keeps what the entries said."""
+    call = call_row(session, call_id)
+    call.ended_at = ended_at
+    call.ended_by = None if ended_by is None else str(ended_by)
+    call.end_reason = end_reason
+    if lead_status is not None:
+        call.lead_status = str(lead_status)
+    if turns is not None:
+        call.turns = turns
+    call.snapshot = None
 
 
 def _started_at(value: object) -> dt.datetime:
@@ -242,8 +270,11 @@ def _started_at(value: object) -> dt.datetime:
     return time
 
 
-def _append(session: Session, call_id: str, entries: Sequence[tuple[int, Entry]], at: dt.datetime) -> None:
-    call = _call(session, call_id)
+def append_entries(
+    session: Session, call_id: str, entries: Sequence[tuple[int, Entry]], at: dt.datetime
+) -> None:
+    """Add entries to a call, and what they say to its lead. Raises StoreError for a number that is taken."""
+    call = call_row(session, call_id)
     rows = []
     for seq, entry in entries:
         flat = entry_to_json(entry)

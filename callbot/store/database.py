@@ -13,6 +13,7 @@ from callbot.store.businesses import Businesses
 from callbot.store.calls import Calls
 from callbot.store.engine import BUSY_SECONDS, Database, StoreError, connect, set_wal
 from callbot.store.leads import Leads
+from callbot.store.live import LiveCalls
 from callbot.store.tables import REVISION
 
 __all__ = ["Store", "StoreError", "open_store", "store_revision", "upgrade_store"]
@@ -26,6 +27,7 @@ class Store:
         self.businesses = Businesses(database)
         self.calls = Calls(database)
         self.leads = Leads(database)
+        self.live = LiveCalls(database)
 
     @property
     def name(self) -> str:

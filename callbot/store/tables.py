@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration. Revisions are numbers of four digits, so that newer ones sort behind."""
 
 
@@ -178,3 +178,27 @@ class LeadRow(Table):
     caller_number: Mapped[str | None]
     created_at: Mapped[dt.datetime] = mapped_column(index=True)
     updated_at: Mapped[dt.datetime]
+
+
+class StreamRow(Table):
+    """A media stream that a call was given: its nonce opens one socket, once, until it expires."""
+
+    __tablename__ = "call_streams"
+    __table_args__ = (UniqueConstraint("call_id", "attempt"),)
+
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    """1 for the call's first stream."""
+    expires_at: Mapped[dt.datetime]
+    used_at: Mapped[dt.datetime | None]
+
+
+class LeaseRow(Table):
+    """The process that runs a call, until ``expires_at`` unless it renews."""
+
+    __tablename__ = "call_leases"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    holder: Mapped[str]
+    expires_at: Mapped[dt.datetime]
