@@ -865,7 +865,8 @@ def test_precision_and_recall_count_runs_as_the_report_format_says() -> None:
         ["on_time"] * 4 + ["refused"] + ["premature"] * 2 + ["wrong_reason"] + ["late", "never", "never"]
         + ["open", "off_script", "infra"]
     )  # fmt: skip
-    summary = summarise([row("s", attempts(*verdicts, call="on_time"))], {"s": [True, True, False]})
+    counted = row("s", attempts(*verdicts, call="on_time")).model_copy(update={"lead_fields": (2, 3)})
+    summary = summarise([counted])
     assert summary.precision == 5 / 8  # 5 right of 5 + 2 premature + 1 for the wrong reason
     assert summary.recall == 5 / 9  # 5 right of 5 + 1 wrong reason + 1 late + 2 never
     assert summary.f1 == pytest.approx(10 / 17)
@@ -879,24 +880,24 @@ def test_precision_and_recall_count_runs_as_the_report_format_says() -> None:
 
 
 def test_nothing_to_be_precise_about() -> None:
-    summary = summarise([row("s", attempts("open"))], {})
+    summary = summarise([row("s", attempts("open"))])
     assert (summary.precision, summary.recall, summary.f1, summary.lead_accuracy) == (None, None, None, None)
-    never = summarise([row("s", attempts("never"))], {})
+    never = summarise([row("s", attempts("never"))])
     assert (never.precision, never.recall, never.f1) == (None, 0.0, None)
 
 
 def test_the_premature_rate_is_over_scenarios_however_often_each_ran() -> None:
     rows = [row("a", attempts("premature", "on_time", "infra")), row("b", attempts(*["on_time"] * 8))]
-    rate = summarise([*rows, row("c", attempts("infra"))], {}).premature_rate
+    rate = summarise([*rows, row("c", attempts("infra"))]).premature_rate
     assert rate.value == 0.25, "half of a's answered attempts, none of b's; c was never answered"
     assert (rate.low, rate.high) == wilson(0.25, 2)
 
 
 def test_pass_hat_k_is_over_the_scenarios_with_enough_answered_attempts() -> None:
     rows = [row("a", attempts("on_time", "never", "on_time")), row("b", attempts("open", "open", "infra"))]
-    found = summarise([*rows, row("c", attempts("infra", "infra", "infra"))], {}).pass_hat_k
+    found = summarise([*rows, row("c", attempts("infra", "infra", "infra"))]).pass_hat_k
     assert found == {"1": pytest.approx((2 / 3 + 1) / 2), "2": pytest.approx((1 / 3 + 1) / 2), "3": 0.0}
-    assert summarise([], {}).pass_hat_k == {}
+    assert summarise([]).pass_hat_k == {}
 
 
 def test_a_scenario_passes_by_the_majority_of_its_answered_attempts() -> None:
@@ -907,14 +908,12 @@ def test_a_scenario_passes_by_the_majority_of_its_answered_attempts() -> None:
     assert row("s", attempts("on_time", failed=[1])).passed is False, "a failed check fails the run"
     assert row("s", attempts("refused", "off_script", "open")).passed is False
     assert row("s", attempts("infra", "infra")).passed is None
-    summary = summarise(
-        [row("a", attempts("infra")), row("b", attempts("open")), row("c", attempts("late"))], {}
-    )
+    summary = summarise([row("a", attempts("infra")), row("b", attempts("open")), row("c", attempts("late"))])
     assert (summary.scenarios, summary.runs, summary.passed, summary.failed) == (3, 3, 1, 1)
 
 
 def gate(rows: list[ScenarioReport], *thresholds: str) -> list[tuple[str, bool, str]]:
-    judged = judge(summarise(rows, {}), rows, [parse_threshold(text) for text in thresholds])
+    judged = judge(summarise(rows), rows, [parse_threshold(text) for text in thresholds])
     assert judged.passed is all(rule.passed for rule in judged.rules)
     return [(rule.name, rule.passed, rule.detail) for rule in judged.rules]
 
@@ -1026,8 +1025,8 @@ def test_a_threshold_out_of_reach_is_refused_with_what_would_reach_it(stage: Sta
 
 
 def test_infra_makes_a_run_worthless_above_a_tenth() -> None:
-    tenth = summarise([row("a", attempts(*["open"] * 9, "infra"))], {})
-    more = summarise([row("a", attempts(*["open"] * 9, "infra", "infra"))], {})
+    tenth = summarise([row("a", attempts(*["open"] * 9, "infra"))])
+    more = summarise([row("a", attempts(*["open"] * 9, "infra", "infra"))])
     assert not too_much_infra(tenth)
     assert too_much_infra(more)
-    assert not too_much_infra(summarise([], {}))
+    assert not too_much_infra(summarise([]))
