@@ -1,0 +1,1 @@
+"""Recognisers: who understands what callers say."""

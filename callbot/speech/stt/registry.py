@@ -1,0 +1,29 @@
+"""Finds a recogniser by the name that ``--stt`` takes; imports only the one asked for."""
+
+from __future__ import annotations
+
+import difflib
+
+from callbot.errors import CallbotError
+from callbot.sound import Recogniser
+
+KINDS = {
+    "oracle": "oracle, for simulated callers: it is told what they say",
+}
+
+
+class UnknownRecogniser(CallbotError):
+    """No recogniser has this name."""
+
+
+def make_recogniser(name: str) -> Recogniser:
+    """The recogniser called ``name``. Raises UnknownRecogniser, or CallbotError for what it needs and lacks."""
+    kind, _, rest = name.strip().partition(":")
+    if kind == "oracle" and not rest:
+        from callbot.speech.stt.oracle import OracleRecogniser
+
+        return OracleRecogniser()
+    near = difflib.get_close_matches(kind, KINDS, n=1)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    known = "\n".join(f"  {what}" for what in KINDS.values())
+    raise UnknownRecogniser(f'unknown recogniser "{name}"{hint}\nrecognisers are named\n{known}')
