@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from callbot import events as ev
@@ -39,6 +39,8 @@ class Scene:
     """When the bot began to speak after the caller's last action, fillers aside; None while it has not."""
     phase_since: float = 0.0
     """When the call's phase last changed."""
+    said: list[str] = field(default_factory=list)
+    """Everything the bot has said or begun to say, in order, the greeting too, fillers aside."""
 
 
 class SimulatedCaller(Protocol):
@@ -48,8 +50,11 @@ class SimulatedCaller(Protocol):
         """When the caller acts next as things stand (now or later); None while waiting or done."""
         ...
 
-    def act(self, scene: Scene, record: Record) -> Iterable[tuple[float, ev.Event]]:
-        """Act: events with their delays in seconds. Milestones go to the record as notes."""
+    async def act(self, scene: Scene, record: Record) -> Iterable[tuple[float, ev.Event]]:
+        """Act: events with their delays in seconds. Milestones go to the record as notes.
+
+        What is waited for here takes no virtual time but that of the delays.
+        """
         ...
 
     def is_done(self, scene: Scene) -> bool:
@@ -87,7 +92,10 @@ class VirtualDriver:
         """
         call, scene, caller = self._call, self._scene, self._caller
         scene.greeting_playing = True
-        starts = 0.0 if call.rules.greeting_streamed else speech_seconds(call.rules.greeting)
+        starts = 0.0
+        if not call.rules.greeting_streamed:
+            starts = speech_seconds(call.rules.greeting)
+            scene.said.append(call.rules.greeting)
         self._later(starts, ev.CallStarted())
         while call.phase is not Phase.OVER:
             if not self._agenda and caller.is_done(scene):
@@ -118,12 +126,12 @@ class VirtualDriver:
         elif deadline == when:
             await self._happen(ev.Tick())
         elif due == when:
-            self._let_caller_act()
+            await self._let_caller_act()
 
-    def _let_caller_act(self) -> None:
+    async def _let_caller_act(self) -> None:
         scene = self._scene
         scene.bot_started = None
-        for delay, event in self._caller.act(scene, self._record):
+        for delay, event in await self._caller.act(scene, self._record):
             self._later(scene.now + delay, event)
 
     async def _happen(self, event: ev.Event | ev.Note) -> None:
@@ -165,8 +173,10 @@ class VirtualDriver:
         self._audio_ends = starts + speech_seconds(command.text)
         self._on_air[command.mark] = self._audio_ends
         self._later(self._audio_ends, ev.Played(command.mark))
-        if self._scene.bot_started is None and command.speech is not ev.SpeechKind.FILLER:
-            self._scene.bot_started = starts
+        if command.speech is not ev.SpeechKind.FILLER:
+            self._scene.said.append(command.text)
+            if self._scene.bot_started is None:
+                self._scene.bot_started = starts
 
     def _clear(self) -> None:
         """Empty the carrier's buffer; the marks of what was dropped come back at once."""

@@ -21,7 +21,7 @@ from callbot.business import Business, rules_of
 from callbot.call import Call
 from callbot.driver import Dialogue, Driver, ManualClock
 from callbot.evals.callers import ScriptedCaller
-from callbot.evals.scenario import CallerTurn
+from callbot.evals.casting import CallerTurn
 from callbot.events import BotSaid, CallerSaid, EndedBy
 from callbot.lines.text import TextLine
 from callbot.models.scripted import ScriptedModel

@@ -61,6 +61,12 @@ def expect(text: str) -> str:
     return GOOD.replace("end: {turns: [2, 2], reason: customer_declined}", text)
 
 
+def adaptive(facts: str, end: str = "open") -> str:
+    """A scenario with an adaptive caller, its facts on line 4."""
+    head = f"name: x\nbusiness: shop\ncaller:\n  facts: {facts}\n"
+    return head + f"expect:\n  end: {end}\n"
+
+
 # --- what is right ------------------------------------------------------------------------------
 def test_a_scenario_says_who_calls_whom_and_when_the_call_should_end(tmp_path: Path) -> None:
     text = """\
@@ -211,27 +217,52 @@ BROKEN = {  # … stands for words that belong to every file format
         "1: caller: is missing",
         "1: expect: is missing",
     ],
-    # for later
-    "transcripts: calls.jsonl": [
-        "1: transcripts: transcripts cannot be used yet; only scripted callers (caller: turns) can"
-    ],
-    turn("{say: 052-1, when: {asks: phone}}"): [
-        "6: caller.turns.1.when: when cannot be used yet; turns are said in order"
-    ],
-    expect("end: {after: goodbye, within: 2}"): [
-        "8: expect.end.after: end.after cannot be used yet; give a window of turns such as turns: [6, 7]",
-        "8: expect.end.within: end.within cannot be used yet; give a window of turns such as turns: [6, 7]",
-    ],
-    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller:\n  facts: {phone: 05}\n  temper: curt\n": [
-        "5: caller.facts: adaptive callers cannot be used yet; only scripted callers (caller: turns) can",
-        "6: caller.temper: adaptive callers cannot be used yet; only scripted callers (caller: turns) can",
-    ],
-    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {persona: a plumber}\n": [
+    # callers of other kinds
+    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {turns: [{say: hi}], temper: curt}\n": [
         (
-            "4: caller.persona: adaptive and persona callers cannot be used yet; "
-            "only scripted callers (caller: turns) can"
+            "4: caller.temper: temper makes this caller adaptive, turns scripted; a caller is one of them"
         )
     ],
+    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller:\n  fact: {phone: 05}\n  temper: curt\n": [
+        '5: caller.fact: unknown key; did you mean "facts"?'
+    ],
+    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {temper: curt}\n": [
+        "4: caller.facts: is empty; a curt caller needs something to tell"
+    ],
+    adaptive("{phone: 05}\n  temper: rude"): ["5: caller.temper: must be 'cooperative', …"],
+    adaptive("{phone: 05}\n  max_turns: 1"): ["5: caller.max_turns: …"],
+    adaptive("{phone: }"): ["4: caller.facts.phone.0: is empty where text is due…"],
+    adaptive("{phone: 05}", "{turns: [2, 3]}"): [
+        (
+            "6: expect.end.turns: nobody knows beforehand in which turn this caller is done; "
+            "write after: goodbye, within: 1"
+        )
+    ],
+    adaptive("{phone: 05}", "{after: declined, within: 1}"): [
+        "6: expect.end.after: declined never comes with this caller; goodbye or lead_complete may"
+    ],
+    adaptive("{phone: 05}") + "variants: [{at: 1, say: no}]\n": [
+        "7: variants.0.at: variants change a turn of a scripted caller, and this one follows no script"
+    ],
+    "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {persona: a plumber}\n": [
+        "4: caller.goal: is missing"
+    ],
+    # cues
+    turn("{say: hi, when: phone}"): [
+        '6: caller.turns.1.when: must be a cue such as {asks: phone} or {says: hold on}; found "phone"'
+    ],
+    turn("{say: hi, when: {}}"): ["6: caller.turns.1.when: a cue is either asks: FIELD or says: TEXT"],
+    turn("{say: hi, when: {asks: phone, says: phone}}"): [
+        "6: caller.turns.1.when: a cue is either asks: FIELD or says: TEXT"
+    ],
+    turn("{say: hi, when: {asking: phone}}"): [
+        '6: caller.turns.1.when.asking: unknown key; did you mean "asks"?'
+    ],
+    turn("{say: hi, when: {says: '~('}}"): ['6: caller.turns.1.when.says: "~(" is no regular expression…'],
+    turn("{say: hi, when: {asks: phone}, during: farewell}"): [
+        "6: caller.turns.1: during and when are two different cues; choose one"
+    ],
+    turn("{say: hi, milestone: gone}"): ["6: caller.turns.1.milestone: must be 'lead_complete', …"],
     # unknown keys, with the nearest known one
     GOOD.replace("business:", "bussiness:"): [
         "1: business: is missing",
@@ -333,13 +364,32 @@ BROKEN = {  # … stands for words that belong to every file format
     ],
     "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {}\n": ["4: caller.turns: is missing"],
     "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: dana\n": [
-        '4: caller: must be a caller such as {turns: [{say: hello}]}; found "dana"'
+        '4: caller: must be a caller such as {turns: [{say: hello}]} or {facts: {full_name: Dana}, temper: curt}; found "dana"'
     ],
     # the oracle
     expect("end:"): ["8: expect.end: is empty; write open, or a window such as {turns: [6, 7]}"],
-    expect("end: opne"): ['8: expect.end: must be open, or a window such as {turns: [6, 7]}; found "opne"'],
-    expect("end: [1, 2]"): ["8: expect.end: must be open, or a window such as {turns: [6, 7]}; found a list"],
-    expect("end: {reason: lead_complete}"): ["8: expect.end.turns: is missing"],
+    expect("end: opne"): ['8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found "opne"'],
+    expect("end: [1, 2]"): ["8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found a list"],
+    expect("end: {reason: lead_complete}"): [
+        "8: expect.end.turns: is missing; write turns: [6, 7], or after: and a milestone of the caller's"
+    ],
+    expect("end: {after: goodbye, within: 2}"): [
+        "8: expect.end.after: no turn of the caller says milestone: goodbye"
+    ],
+    expect("end: {after: goodbye}"): [
+        "8: expect.end.within: is missing; say within how many turns after goodbye"
+    ],
+    expect("end: {after: hello, within: 1}"): ["8: expect.end.after: must be 'lead_complete', …"],
+    expect("end: {after: goodbye, within: -1}"): ["8: expect.end.within: …"],
+    expect("end: {after: goodbye, within: 1, turns: [1, 2]}"): [
+        "8: expect.end.after: turns and after are two different windows; choose one"
+    ],
+    expect("end: {turns: [1, 2], before: {captured: phone}}"): [
+        "8: expect.end.before: before goes with after, not with turns"
+    ],
+    expect("end: {after: goodbye, within: 1, before: {captured: []}}"): [
+        "8: expect.end.before.captured: …"
+    ],
     expect("end: {turns: 2}"): [
         "8: expect.end.turns: must be the first and the last turn of the window, such as [6, 7] or [6, 6]"
     ],

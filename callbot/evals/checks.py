@@ -33,9 +33,10 @@ def run_checks(scenario: Scenario, outcome: Outcome, record: Record) -> list[Che
 
 def stays_open(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
     """No request to end in reply to a turn that says ``expect: {open: true}``."""
-    guarded = {n for n, turn in enumerate(scenario.turns, 1) if turn.expect.open}
-    if not guarded:
+    entries = {entry for entry, turn in enumerate(scenario.turns, 1) if turn.expect.open}
+    if not entries:
         return None
+    guarded = {turn.n for turn in outcome.turns if turn.entry in entries}
     broken = sorted({request.turn for request in outcome.requests} & guarded)
     detail = f"asked to end in turn {', '.join(map(str, broken))}" if broken else ""
     return Check(name="stays_open", passed=not broken, detail=detail)
@@ -77,8 +78,10 @@ def never_says(scenario: Scenario, outcome: Outcome, record: Record) -> Check | 
     return Check(name="never_says", passed=not broken, detail="; ".join(broken))
 
 
-def greeting_once(scenario: Scenario, outcome: Outcome, record: Record) -> Check:
+def greeting_once(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
     """The greeting was played once: by the carrier, or by one Speak of the call."""
+    if scenario.transcript is not None:
+        return None  # what was said on it is not the engine's doing
     streamed = record.header["rules"]["greeting_streamed"]
     spoken = sum(1 for _, speak in record.of(ev.Speak) if speak.speech == ev.SpeechKind.GREETING)
     wanted = 1 if streamed else 0

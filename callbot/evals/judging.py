@@ -8,7 +8,7 @@ from callbot.evals.checks import run_checks
 from callbot.evals.outcome import TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import Scenario
-from callbot.evals.verdict import call_verdict_of, verdict_of
+from callbot.evals.verdict import call_verdict_of, verdict_of, window_of
 from callbot.record import Record
 
 
@@ -34,7 +34,9 @@ def run_report(scenario: Scenario, attempt: int, record: Record, path: Path) -> 
         detail=detail,
         tokens=Tokens(input=outcome.input_tokens, output=outcome.output_tokens),
         latencies_ms=[seconds * 1000 for seconds in outcome.latencies],
-        call_verdict=call_verdict_of(outcome, scenario.expect),
+        window=window_of(outcome, scenario.expect),
+        caller_tokens=Tokens(input=outcome.caller_input_tokens, output=outcome.caller_output_tokens),
+        call_verdict=None if scenario.transcript else call_verdict_of(outcome, scenario.expect),
     )
 
 
@@ -57,4 +59,5 @@ def _turn(turn: TurnOutcome) -> TurnReport:
         control=shown,
         guard=turn.guard,
         broken=turn.broken,
+        answer=turn.answer,
     )

@@ -25,6 +25,8 @@ class TurnOutcome:
     guard: str | None = None
     broken: list[str] = field(default_factory=list)
     """What was wrong with replies that could not be used."""
+    entry: int = 0
+    """Which entry of its script the turn is, from 1; 0 for callers without one."""
     answer: str = ""
     """On a transcript: what the model would have said; ``bot`` is what was said."""
 
@@ -52,6 +54,14 @@ class Outcome:
     ended_turn: int | None = None
     off_script: str | None = None
     provider_error: str | None = None
+    caller_fault: str | None = None
+    """Why the caller, played by a model, could not be taken for one."""
+    milestones: dict[str, int] = field(default_factory=dict)
+    """The turn in which each milestone of the caller's first came, by name."""
+    captured: dict[str, int] = field(default_factory=dict)
+    """The turn in which each field of the lead was first captured."""
+    caller_input_tokens: int = 0
+    caller_output_tokens: int = 0
     latencies: list[float] = field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
@@ -93,7 +103,15 @@ class _Reader:
         data: Mapping[str, Any] = note.data
         outcome = self.outcome
         if note.type == "caller_turn":
-            outcome.turns.append(TurnOutcome(data["n"], data["text"]))
+            entry = data.get("entry", data["n"])  # in order, before there were cues
+            outcome.turns.append(TurnOutcome(data["n"], data["text"], entry=entry))
+        elif note.type == "milestone":
+            outcome.milestones.setdefault(data["name"], data["n"])
+        elif note.type == "caller_fault":
+            outcome.caller_fault = data["why"]
+        elif note.type == "caller_answered":
+            outcome.caller_input_tokens += data["input_tokens"]
+            outcome.caller_output_tokens += data["output_tokens"]
         elif note.type == "end_refused":
             turn = self.turn_of[data["turn"]]
             outcome.turns[turn].guard = data["why"]
@@ -164,6 +182,8 @@ class _Reader:
 
     def _lead(self, saved: ev.SaveLead) -> None:
         self.outcome.lead, self.outcome.lead_status = saved.lead, saved.status
+        for name in saved.lead:
+            self.outcome.captured.setdefault(name, self.current.n)
 
     def _hung_up(self, command: ev.HangUp) -> None:
         outcome = self.outcome

@@ -40,6 +40,10 @@ class RunHeader(_Part):
     callbot: str
     seconds: float = 0.0
     requests: int = 0
+    currency: str | None = None
+    """Of every cost; null without a price."""
+    spent: float | None = None
+    """What this run's own requests cost: nothing for answers from a cassette."""
     refusals: int = 0
     """Requests that the provider refused because there were too many; they were made again."""
     waited_seconds: float = 0.0
@@ -79,6 +83,8 @@ class Tokens(_Part):
 
     input: int
     output: int
+    cached: int = 0
+    """Of the input."""
 
 
 class Summary(CallScores):
@@ -101,6 +107,8 @@ class Summary(CallScores):
     lead_accuracy: float | None
     latency_ms: Latency
     tokens: Tokens
+    cost: float | None = None
+    """Of all runs; null if that of any answered one is not known."""
 
 
 class GateRule(_Part):
@@ -161,16 +169,32 @@ class RunReport(_Part):
     checks: list[Check]
     detail: str = ""
     """One sentence that explains a verdict other than a pass."""
+    window: tuple[int, int] | None = None
+    """First and last turn in which the end was due on this call; null: in none, or not yet."""
     tokens: Tokens = Tokens(input=0, output=0)
+    cost: float | None = None
+    """What its tokens cost by the price table, in ``run.currency``, whether asked for or played from a
+    cassette; null if the price or the tokens are not known."""
+    caller_tokens: Tokens = Tokens(input=0, output=0)
+    """What the model that played the caller used; in no other count."""
     latencies_ms: list[float] = Field(default_factory=list)
     call_verdict: Verdict | None = None
     """The verdict on what the call did, guard included."""
 
 
 class EndWindow(_Part):
-    """When the call should end: turns first to last inclusive, or never (``turns`` null: stay open)."""
+    """When the call should end: turns first to last inclusive, or after a milestone of the caller's.
+
+    With neither ``turns`` nor ``after`` it should stay open. What ``after`` came to on a call is the
+    ``window`` of its run.
+    """
 
     turns: tuple[int, int] | None
+    after: str | None = None
+    within: int | None = None
+    """Turns after the milestone in which the end is still due."""
+    before: list[str] = Field(default_factory=list)
+    """Fields that must be captured first."""
     reason: list[str] = Field(default_factory=list)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +16,9 @@ from callbot.call import Call
 from callbot.driver import Dialogue
 from callbot.errors import CallbotError
 from callbot.evals.budget import Budget, Counted
-from callbot.evals.callers import ScriptedCaller
+from callbot.evals.callers import Callers
 from callbot.evals.judging import run_report
+from callbot.evals.prefixes import put_prefixes
 from callbot.evals.report import RunReport
 from callbot.evals.scenario import Scenario
 from callbot.models.base import Model
@@ -54,10 +57,12 @@ class Runner:
         budget: Budget,
         on_finished: Callable[[Scenario, RunReport], None],
         reply_deadline: float = 10.0,
+        callers: Callers | None = None,
     ) -> None:
         self._model, self._folder = Counted(model, budget), folder
         self._on_finished = on_finished
         self._reply_deadline = reply_deadline
+        self._callers = callers or Callers()
         self._rules: dict[str, Rules] = {}
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
@@ -71,7 +76,7 @@ class Runner:
                 for attempt in waiting:
                     report = await self.attempt(attempt)
                     log.write(
-                        f'{{"scenario": "{attempt.scenario.name}", "run": {report.model_dump_json()}}}\n'
+                        f'{{"scenario": {json.dumps(attempt.scenario.name)}, "run": {report.model_dump_json()}}}\n'
                     )
                     log.flush()
                     results.runs.setdefault(attempt.scenario.name, []).append(report)
@@ -95,13 +100,16 @@ class Runner:
         rules = self._rules.setdefault(business.id, rules_of(business, reply_deadline=self._reply_deadline))
         path = Path("records") / f"{_slug(scenario.name)}.{attempt.number}.jsonl"
         record = Record(self._header(attempt, rules))
-        caller = ScriptedCaller(scenario.turns)
+        caller = self._callers.caller(scenario, business, attempt.number)
         dialogue = Dialogue(
             business, self._model, None, scenario.caller_number, wall_clock=lambda: scenario.now
         )
-        driver = VirtualDriver(Call(rules), caller, dialogue.ask, record)
+        if scenario.transcript is not None:
+            held = put_prefixes(scenario.transcript, dialogue, rules, record)
+        else:
+            held = VirtualDriver(Call(rules), caller, dialogue.ask, record).run()
         try:
-            await driver.run()
+            await held
         except ProviderFailed:
             pass  # the Record tells; the verdict is infra
         finally:
@@ -115,7 +123,7 @@ class Runner:
             rules=rules,
             business=attempt.business.id,
             model=self._model.name,
-            line="simulated",
+            line="transcript" if scenario.transcript else "simulated",
             scenario=scenario.name,
             attempt=attempt.number,
             now=scenario.now.isoformat(),
@@ -129,4 +137,5 @@ def _first(errors: BaseExceptionGroup[CallbotError]) -> CallbotError:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._@-]", "_", name)
+    slug = re.sub(r"[^A-Za-z0-9._@-]", "_", name)[:80]
+    return slug if slug == name else f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from callbot.business import BUILT_IN_REASONS, Business
 from callbot.errors import InvalidInput, Problem
-from callbot.evals.scenario import NOT_YET, CallerTurn, Expect, Scenario, ScenarioFile, TurnExpect
+from callbot.evals.casting import ANYTHING_ELSE, AdaptiveSpec, CallerSpec, ScriptedSpec, TurnExpect
+from callbot.evals.oracle import Expect
+from callbot.evals.scenario import Scenario, ScenarioFile
+from callbot.evals.transcript_scenarios import Source, scenarios_of, transcript_scenarios
 from callbot.yamlfile import Document, read_yaml, validate
 
 
@@ -53,12 +56,16 @@ def _is_scenario_file(path: Path, folder: Path) -> bool:
 
 def _read_file(file: Path, any_business: Sequence[str]) -> Iterator[Scenario]:
     if file.suffix == ".jsonl":
-        raise InvalidInput([Problem(file, None, "", f"transcripts {NOT_YET}")])
+        yield from scenarios_of(Source(file, file.stem), any_business)
+        return
     document = read_yaml(file)
     problems: list[Problem] = []
     for location in _locations(document):
         try:
-            yield from _expanded(document, location, any_business)
+            if _names_transcripts(document, location):
+                yield from transcript_scenarios(document, location, any_business)
+            else:
+                yield from _expanded(document, location, any_business)
         except InvalidInput as error:
             problems.extend(error.problems)
     if problems:
@@ -70,8 +77,6 @@ def _locations(document: Document) -> list[tuple[int | str, ...]]:
     data = document.data
     if not isinstance(data, dict):
         raise _wrong(document, "", "a scenario file is a mapping: one scenario, or a list under scenarios:")
-    if "transcripts" in data:
-        raise _wrong(document, "transcripts", f"transcripts {NOT_YET}")
     if "scenarios" not in data:
         if {"greeting", "fields", "prompt"} & set(data) and "caller" not in data:
             raise _wrong(document, "", "is a business file, not a scenario; name the folder of the scenarios")
@@ -82,6 +87,13 @@ def _locations(document: Document) -> list[tuple[int | str, ...]]:
     if not isinstance(items, list) or not items:
         raise _wrong(document, "scenarios", "must be a list of at least one scenario, each beginning with -")
     return [("scenarios", index) for index in range(len(items))]
+
+
+def _names_transcripts(document: Document, location: tuple[int | str, ...]) -> bool:
+    data = document.data
+    for step in location:
+        data = data[step]
+    return isinstance(data, dict) and "transcripts" in data
 
 
 def _wrong(document: Document, key: str, message: str) -> InvalidInput:
@@ -103,7 +115,7 @@ def _expanded(
     ]
     for business in dict.fromkeys(businesses):
         name = written.name if len(businesses) == 1 else f"{written.name}@{business}"
-        for suffix, turns, expect, place in _variants(written):
+        for suffix, caller, expect, place in _variants(written):
             yield Scenario(
                 name=name + suffix,
                 description=written.description or "",
@@ -113,11 +125,16 @@ def _expanded(
                 tags=tuple(written.tags),
                 now=written.now,
                 caller_number=written.from_,
-                turns=turns,
+                turns=tuple(caller.turns) if isinstance(caller, ScriptedSpec) else (),
+                caller=None if isinstance(caller, ScriptedSpec) else caller,
                 expect=expect,
                 lines={
                     "business": _line(document, location, "business"),
                     "expect.end.reason": _line(document, location, *place, "expect", "end", "reason"),
+                    "expect.end.before.captured": _line(
+                        document, location, *place, "expect", "end", "before", "captured"
+                    ),
+                    **dict(_caller_lines(document, location, caller)),
                     **{
                         f"expect.lead.{field}": _line(document, location, *place, "expect", "lead", field)
                         for field in expect.lead
@@ -126,26 +143,43 @@ def _expanded(
             )
 
 
+def _caller_lines(
+    document: Document, location: tuple[int | str, ...], caller: CallerSpec
+) -> Iterator[tuple[str, int]]:
+    """Where a caller names fields of the lead."""
+    if isinstance(caller, AdaptiveSpec):
+        for name in ("", *caller.facts):
+            key = ("caller", "facts", name) if name else ("caller", "facts")
+            yield ".".join(key), _line(document, location, *key)
+    if isinstance(caller, ScriptedSpec):
+        for index, turn in enumerate(caller.turns):
+            if turn.when is not None:
+                place = ("caller", "turns", index, "when", "asks")
+                yield f"caller.turns.{index}.when.asks", _line(document, location, *place)
+
+
 def _line(document: Document, location: tuple[int | str, ...], *key: int | str) -> int:
     return document.place((*location, *key))[1]
 
 
-def _variants(
-    written: ScenarioFile,
-) -> Iterator[tuple[str, tuple[CallerTurn, ...], Expect, tuple[int | str, ...]]]:
-    """Suffix of the name, turns, oracle and where that oracle stands: as written, then each variant."""
-    turns = tuple(written.caller.turns)
-    yield "", turns, written.expect, ()
+def _variants(written: ScenarioFile) -> Iterator[tuple[str, CallerSpec, Expect, tuple[int | str, ...]]]:
+    """Suffix of the name, caller, oracle and where that oracle stands: as written, then each variant."""
+    caller = written.caller
+    yield "", caller, written.expect, ()
     for number, variant in enumerate(written.variants, 1):
+        assert isinstance(caller, ScriptedSpec), "variants of another caller were refused"
+        turns = caller.turns
         update: dict[str, object] = {"say": variant.say, "heard": None}
         if variant.expect is not None:  # another oracle: the old turn's own expectation goes with it
             update["expect"] = TurnExpect()
         changed = turns[variant.at - 1].model_copy(update=update)
-        all_turns = (*turns[: variant.at - 1], changed, *turns[variant.at :])
+        script = caller.model_copy(
+            update={"turns": [*turns[: variant.at - 1], changed, *turns[variant.at :]]}
+        )
         if variant.expect is None:
-            yield f".v{number}", all_turns, written.expect, ()
+            yield f".v{number}", script, written.expect, ()
         else:
-            yield f".v{number}", all_turns, variant.expect, ("variants", number - 1)
+            yield f".v{number}", script, variant.expect, ("variants", number - 1)
 
 
 def _names_used_twice(scenarios: Sequence[Scenario]) -> Iterator[Problem]:
@@ -159,21 +193,48 @@ def _names_used_twice(scenarios: Sequence[Scenario]) -> Iterator[Problem]:
 
 def check_against(scenario: Scenario, business: Business) -> list[Problem]:
     """What in a scenario does not fit its business: unknown reasons, lead fields, values never kept so."""
+    end = scenario.expect.end
     reasons = [*BUILT_IN_REASONS, *business.reasons]
-    fields = [field.name for field in business.fields]
-    wanted = scenario.expect.end.reason if scenario.expect.end else []
     problems = [
         _unknown(scenario, "expect.end.reason", reason, reasons, f"an end reason of {business.id}")
-        for reason in wanted
+        for reason in (end.reason if end else ())
         if reason not in reasons
     ]
+    fields = [field.name for field in business.fields]
     problems.extend(
-        _unknown(scenario, f"expect.lead.{name}", name, fields, f"a field of {business.id}")
-        for name in scenario.expect.lead
-        if name not in fields
+        _unknown(scenario, key, name, [*fields, *also], f"a field of {business.id}")
+        for key, name, also in _fields_named(scenario)
+        if name not in fields and name not in also
     )
+    problems.extend(_never_complete(scenario, business))
     problems.extend(_never_kept_so(scenario, business))
     return problems
+
+
+def _fields_named(scenario: Scenario) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Key, name and what else may stand there, wherever a scenario names a field of the lead."""
+    end, caller = scenario.expect.end, scenario.caller
+    for name in scenario.expect.lead:
+        yield f"expect.lead.{name}", name, ()
+    for name in end.before.captured if end and end.before else ():
+        yield "expect.end.before.captured", name, ()
+    if isinstance(caller, AdaptiveSpec):
+        for name in caller.facts:
+            yield f"caller.facts.{name}", name, ()
+    for index, turn in enumerate(scenario.turns):
+        if turn.when is not None and turn.when.asks is not None:
+            yield f"caller.turns.{index}.when.asks", turn.when.asks, (ANYTHING_ELSE,)
+
+
+def _never_complete(scenario: Scenario, business: Business) -> Iterator[Problem]:
+    """An adaptive caller who is to complete the lead without knowing all of it."""
+    end, caller = scenario.expect.end, scenario.caller
+    if not isinstance(caller, AdaptiveSpec) or end is None or end.after != "lead_complete":
+        return
+    if lacking := [name for name in business.required if name not in caller.facts]:
+        line = scenario.lines.get("caller.facts", scenario.line)
+        message = f"lacks {', '.join(lacking)}, which {business.id} requires: lead_complete would never come"
+        yield Problem(scenario.file, line, "caller.facts", message)
 
 
 def _never_kept_so(scenario: Scenario, business: Business) -> Iterator[Problem]:

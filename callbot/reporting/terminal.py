@@ -90,8 +90,9 @@ class _Printer:
             self.line()
         for turn in view.turn_views(scenario, run):
             self.turn(turn)
-        if run.wanted_end is None and scenario.end.turns and run.turns:
-            self.missed(scenario.end.turns[1], run.turns[-1].n)
+        window = run.window or scenario.end.turns
+        if run.wanted_end is None and window and run.turns:
+            self.missed(window[1], run.turns[-1].n)
         self.checks(run)
 
     def rule(self, scenario: ScenarioReport, run: RunReport | None) -> None:
@@ -115,6 +116,8 @@ class _Printer:
         margin = [(f"  {self.arrow}  ", style), bar] if turn.asked_first else blank
         if turn.wants:
             self.utterance([*margin, ("wants   ", "dim")], turn.wants, style)
+        if turn.answer and turn.ends:
+            self.utterance([*blank, ("saying  ", "dim")], turn.answer, "dim")
         for fault in turn.broken:
             self.utterance([*blank, ("broken  ", "dim")], fault, "yellow")
         if turn.guard:

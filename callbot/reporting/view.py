@@ -85,7 +85,8 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
     control = turn.control
     first = run.wanted_end == turn.n
     ends = first or control.get("should_end_call") is True
-    in_window = end.turns is not None and end.turns[0] <= turn.n <= end.turns[1]
+    window = run.window or end.turns
+    in_window = window is not None and window[0] <= turn.n <= window[1]
     reason = control.get("end_reason") or (run.wanted_reason if first else None)
     wants = f"ENDS {reason or 'without a reason'}" if ends else "keeps open" if control else "not asked"
     if turn.n == 0 and not control:
@@ -109,11 +110,27 @@ def _turn_view(end: EndWindow, run: RunReport, turn: TurnReport) -> TurnView:
 
 def should(end: EndWindow) -> str:
     """When the call should have ended, in words."""
-    if end.turns is None:
+    if end.after is not None:
+        when = f"ends {_within(end.within or 0)} {_MILESTONES.get(end.after, end.after)}"
+        when += f" and {' and '.join(end.before)} captured" if end.before else ""
+    elif end.turns is None:
         return "stays open"
-    first, last = end.turns
-    when = f"ends in turn {first}" if first == last else f"ends in turn {first} to {last}"
+    else:
+        first, last = end.turns
+        when = f"ends in turn {first}" if first == last else f"ends in turn {first} to {last}"
     return f"{when}, {' or '.join(end.reason)}" if end.reason else when
+
+
+def _within(turns: int) -> str:
+    return f"within {turns} turn{'s' * (turns != 1)} after the caller" if turns else "as soon as the caller"
+
+
+_MILESTONES = {
+    "lead_complete": "has told every detail",
+    "declined": "has declined",
+    "goodbye": "has said goodbye",
+    "silent": "has fallen silent",
+}
 
 
 def did(run: RunReport) -> str:
@@ -128,6 +145,8 @@ def did(run: RunReport) -> str:
 def call_did(run: RunReport) -> str:
     """What the call itself did, guard included; empty where it did what the model wanted."""
     if run.ended_turn is None:
+        if run.call_verdict is None:
+            return ""  # nobody held this call: its turns stood in a transcript
         return "the call went on" if run.wanted_end is not None else ""
     if run.ended_turn == run.wanted_end and run.ended_by == "model":
         return ""
