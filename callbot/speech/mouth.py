@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
+from callbot.business import Business
 from callbot.events import SpeechKind
 from callbot.sound import AudioFormat, SpeechFailed, Voice
 from callbot.speech.audio import Converter
+from callbot.speech.speakable import speakable
 
 FIRST_AUDIO_SECONDS = 4.0
 """How long a caller may wait for a sentence to begin before its voice counts as failed."""
@@ -20,21 +22,22 @@ STALL_SECONDS = 3.0
 class BusinessMouth:
     """Speaks for one business; see ``sound.Mouth``. Cheap: one may be made for every call.
 
-    ``clips``: audio of fixed sentences by their text, in ``format``; they are spoken even if the
-    voice's provider is down. ``first_audio``, ``stall``: seconds of nothing after which it gives up.
+    ``clips``: audio of fixed sentences by their text, in ``format`` (``cache.render_fixed``); they are
+    spoken even if the voice's provider is down. Everything else is made speakable and synthesised.
+    ``first_audio``, ``stall``: seconds of nothing after which it gives up.
     """
 
     def __init__(
         self,
+        business: Business,
         voice: Voice,
-        language: str,
         format: AudioFormat,
         clips: Mapping[str, bytes] | None = None,
         *,
         first_audio: float = FIRST_AUDIO_SECONDS,
         stall: float = STALL_SECONDS,
     ) -> None:
-        self._voice, self._language, self._format = voice, language, format
+        self._business, self._voice, self._format = business, voice, format
         self._clips = clips if clips is not None else {}
         self._first_audio, self._stall = first_audio, stall
 
@@ -43,9 +46,11 @@ class BusinessMouth:
         if (clip := self._clips.get(text)) is not None:
             yield clip
             return
+        language = self._business.language
+        said = speakable(text, language, self._business.phone_region)
         converter = Converter(self._voice.format, self._format)
         heard = 0
-        async with aclosing(self._voice.synthesise(text, self._language)) as pieces:
+        async with aclosing(self._voice.synthesise(said, language)) as pieces:
             while True:
                 patience = self._stall if heard else self._first_audio
                 try:
