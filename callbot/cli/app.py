@@ -18,6 +18,12 @@ from callbot.errors import CallbotError
 
 COMMANDS: dict[str, str] = {
     "eval": "Replay scenarios and score whether calls end when they should.",
+    "mutate-suite": "Plant faults in a good model and see which scenarios notice.",
+    "import": "Turn calls of any system into transcripts.",
+    "label": "Mark by keyboard when each call should have ended.",
+    "score": "Score endings that were observed elsewhere.",
+    "scenario": "Turn a stored call into a scenario.",
+    "compare": "Compare two runs of the same scenarios: what flipped, and whether it can be chance.",
     "chat": "Talk to the bot by text.",
     "init": "Write a starter project into an empty folder.",
     "prompts": "Import, compare, activate and render the businesses' prompts.",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import difflib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from callbot.cli.outputs import check_writable
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget, planned_requests
+from callbot.evals.cost import estimated_cost
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
@@ -24,7 +27,10 @@ from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.files import write_whole
 from callbot.models.base import Model
+from callbot.models.cassette import Cassette, Unplugged, parse_cassette
+from callbot.models.openai import full_name
 from callbot.models.registry import default_model, make_model
+from callbot.prices import Price
 from callbot.reporting.bidi import Bidi
 from callbot.reporting.progress import LiveProgress, progress
 from callbot.reporting.terminal import print_report
@@ -52,6 +58,11 @@ class Evaluation:
     seed: int
     concurrency: int
     max_requests: int | None
+    max_cost: float | None
+    prices: Mapping[str, Price]
+    currency: str
+    cassette: str | None
+    """``MODE:FILE``."""
     thresholds: Sequence[Threshold]
     changes_prompt: bool
     reports_dir: Path
@@ -73,12 +84,14 @@ def list_scenarios(selection: Selection) -> None:
 def run_evaluation(evaluation: Evaluation) -> int:
     """Run it and return the exit code. Raises CallbotError for what cannot be run at all."""
     console = Console(highlight=False)
-    model = _model(evaluation)
+    cassette = _cassette(evaluation)
+    model = _model(evaluation, cassette)
     _check_outputs(evaluation.outputs)
     planned = _plan(evaluation, model, console)
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     folder = _new_folder(evaluation.reports_dir, started_at, model.name)
-    budget = Budget(evaluation.max_requests)
+    price = evaluation.prices.get(model.name)
+    budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     attempts = [
         Attempt(scenario, evaluation.selection.businesses[scenario.business], number)
         for scenario in evaluation.selection.scenarios
@@ -86,7 +99,10 @@ def run_evaluation(evaluation: Evaluation) -> int:
     ]
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     with progress(console, len(attempts), planned) as shown:
-        results = asyncio.run(_run(_paced(model, pace), folder, budget, attempts, evaluation.concurrency, shown))
+        runner = Runner(
+            _paced(model, pace), folder, budget=budget, cassette=cassette, on_finished=_shown(shown, budget)
+        )
+        results = asyncio.run(_run(runner, model, attempts, evaluation.concurrency))
     facts = RunFacts(
         id=folder.name,
         started_at=started_at,
@@ -95,22 +111,39 @@ def run_evaluation(evaluation: Evaluation) -> int:
         repeat=evaluation.repeat,
         seed=evaluation.seed,
         requests=budget.used,
+        currency=evaluation.currency if price else None,
+        spent=budget.spent if price else None,
         refusals=pace.refusals,
         waited=pace.waited,
     )
+    if cassette is not None:
+        complete = not results.interrupted and results.stopped_by is None
+        console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     report = build_report(evaluation.selection, results, facts, evaluation.thresholds)
     _write(report, folder, evaluation.outputs)
     print_report(report, console, evaluation.bidi, folder)
     return _exit_code(report, results)
 
 
-def _model(evaluation: Evaluation) -> Model:
-    name = evaluation.model_name
+def _cassette(evaluation: Evaluation) -> Cassette | None:
+    if evaluation.cassette is None:
+        return None
+    mode, path = parse_cassette(evaluation.cassette)
+    return Cassette.open(path, mode, seed=evaluation.seed)
+
+
+def _model(evaluation: Evaluation, cassette: Cassette | None) -> Model:
+    reads = cassette is not None and cassette.mode == "read"
+    name = evaluation.model_name or (cassette.only_model() if cassette and reads else None)
     if name is None and os.environ.get("CI"):
         raise CallbotError(
             "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
         )
-    model = make_model(name or default_model(), seed=evaluation.seed, retries=0)  # its pace tries again
+    name = name or default_model()
+    if reads and name.partition(":")[0] == "openai":
+        model: Model = Unplugged(full_name(name))
+    else:
+        model = make_model(name, seed=evaluation.seed, retries=0)  # its pace tries again
     if evaluation.changes_prompt and not model.uses_prompt:
         raise CallbotError(
             f"--prompt changes nothing with {model.name}, which does not read prompts; name a --model"
@@ -137,19 +170,33 @@ def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
     runs = len(selection.scenarios) * evaluation.repeat
     size = f"{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
     console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
+    if model.latency is None:
+        console.print(_money(evaluation, model), markup=False, soft_wrap=True)
     return planned
+
+
+def _money(evaluation: Evaluation, model: Model) -> str:
+    """What the run will cost, as far as that can be told. Raises CallbotError for a limit without a price."""
+    price, limit = evaluation.prices.get(model.name), evaluation.max_cost
+    if price is None:
+        table = f'[prices."{model.name}"]'
+        if limit is not None:
+            near = difflib.get_close_matches(model.name, evaluation.prices, n=1)
+            hint = f'; there is one of "{near[0]}"' if near else ""
+            raise CallbotError(
+                f"--max-cost needs the price of {model.name}{hint}; "
+                f"add {table} with input = and output = (per million tokens) to callbot.toml"
+            )
+        return f"Cost: not known, for callbot.toml has no {table}"
+    selection = evaluation.selection
+    estimate = estimated_cost(selection.scenarios, selection.businesses, evaluation.repeat, price)
+    most = f", and --max-cost {limit:g} stops it sooner" if limit is not None and estimate > limit else ""
+    return f"Cost: about {estimate:.4f} {evaluation.currency} (estimated from the prompts' lengths){most}"
 
 
 def _check_outputs(outputs: Outputs) -> None:
     """Find out before any request is paid for. Raises CallbotError."""
-    for path in (outputs.json, outputs.junit, outputs.markdown):
-        if path is None:
-            continue
-        if path.is_dir():
-            raise CallbotError(f"{path} cannot be written: it is a folder")
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise CallbotError(f"{path} cannot be written: nothing can be written in {parent}")
+    check_writable(outputs.json, outputs.junit, outputs.markdown)
 
 
 def _why_default(model: Model) -> str:
@@ -173,20 +220,17 @@ def _new_folder(reports_dir: Path, started_at: dt.datetime, model: str) -> Path:
     raise CallbotError(f"too many runs named {base} in {reports_dir}")
 
 
-async def _run(
-    model: Model,
-    folder: Path,
-    budget: Budget,
-    attempts: Sequence[Attempt],
-    concurrency: int,
-    shown: LiveProgress,
-) -> Results:
+def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport], None]:
     def finished(scenario: Scenario, run: RunReport) -> None:
         shown.asked(budget.used - shown.sent)
         shown.finished(scenario.name, None if run.verdict == "infra" else run.passed, run.verdict)
 
+    return finished
+
+
+async def _run(runner: Runner, model: Model, attempts: Sequence[Attempt], concurrency: int) -> Results:
     try:
-        return await Runner(model, folder, budget=budget, on_finished=finished).run(attempts, concurrency)
+        return await runner.run(attempts, concurrency)
     finally:
         await model.close()
 

@@ -60,7 +60,7 @@ def mcnemar(lost: int, gained: int) -> float:
     """
     changed = lost + gained
     tail = sum(comb(changed, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, 2 * tail / 2**changed)
+    return min(1.0, float(2 * tail / 2**changed))
 
 
 @dataclass(frozen=True, slots=True)
