@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from callbot.business import Business
 from callbot.evals.report import Report
-from callbot.evals.scenario import ScenarioFile, ScenarioSet
+from callbot.evals.scenario import ScenarioFile
+from callbot.evals.transcript_scenarios import TranscriptsFile
+from callbot.evals.transcripts import Transcript
 from callbot.record import SCHEMA, type_names
+from callbot.yamlfile import StrictModel
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _ScenarioSet(StrictModel):
+    scenarios: list[ScenarioFile | TranscriptsFile] = Field(min_length=1)
+    """Several scenarios in one file."""
 
 
 def business_schema() -> dict[str, Any]:
@@ -23,9 +31,14 @@ def business_schema() -> dict[str, Any]:
 
 
 def scenario_schema() -> dict[str, Any]:
-    """A scenario file: one scenario, or several under ``scenarios``."""
-    adapter: TypeAdapter[Any] = TypeAdapter(ScenarioFile | ScenarioSet)
+    """A scenario file: one scenario, or several under ``scenarios``; either may come from transcripts."""
+    adapter: TypeAdapter[Any] = TypeAdapter(ScenarioFile | TranscriptsFile | _ScenarioSet)
     return {"$schema": DIALECT, "title": "Scenario file", **adapter.json_schema(by_alias=True)}
+
+
+def transcript_schema() -> dict[str, Any]:
+    """One line of a file of transcripts."""
+    return {"$schema": DIALECT, **Transcript.model_json_schema()}
 
 
 def report_schema() -> dict[str, Any]:

@@ -40,7 +40,8 @@ def import_(
         typer.Option("--anonymise", help="Replace phone numbers, e-mails, names, addresses and ID numbers."),
     ] = False,
     region: Annotated[
-        str, typer.Option(help="Country whose phone numbers are written without a country code.", metavar="CC")
+        str,
+        typer.Option(help="Country whose phone numbers are written without a country code.", metavar="CC"),
     ] = "IL",
     encoding: Annotated[
         str | None,
@@ -93,7 +94,9 @@ def _show(calls: list[Transcript]) -> None:
             typer.echo(f"  should end after turn {call.end_turn}")
         if call.observed:
             ended = call.observed.end_turn
-            typer.echo("  did not end" if ended is None else f"  ended in turn {ended}, by {call.observed.by}")
+            typer.echo(
+                "  did not end" if ended is None else f"  ended in turn {ended}, by {call.observed.by}"
+            )
         typer.echo("")
 
 

@@ -48,9 +48,7 @@ def from_call(
         raise CallbotError(f"{output} is there already; name another file, or say --overwrite")
     settings = load_settings(database=database, prompts_dir=prompts_dir)
     record = _record(call, settings)
-    business = find_business(
-        str(record.header.get("business", "")), settings.prompts_dir, settings.database
-    )
+    business = find_business(str(record.header.get("business", "")), settings.prompts_dir, settings.database)
     text = scenario_text(record, business)
     if output is None:
         typer.echo(text, nl=False)

@@ -19,12 +19,14 @@ class Format(StrEnum):
     reply = "reply"
     report = "report"
     record = "record"
+    transcript = "transcript"
 
 
 @app.command()
 def schema(
     format_: Annotated[
-        Format, typer.Argument(metavar="FORMAT", help="scenario, business, reply, report or record.")
+        Format,
+        typer.Argument(metavar="FORMAT", help="scenario, business, reply, report, record or transcript."),
     ],
     business: Annotated[
         str | None, typer.Option(help="With reply: the business whose contract it is.", metavar="ID")

@@ -21,14 +21,16 @@ import yaml
 
 from callbot.evals.transcripts import Transcript
 from callbot.fields import phone_e164
-from callbot.models.offline.names import find_name, may_be_name
+from callbot.models.offline.names import find_name, first_names, may_be_name, third_name
 from callbot.models.offline.numbers import Run, digit_runs
 from callbot.models.offline.text import Utterance, is_hebrew, utterance
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _STREETS = (
     re.compile(
-        r"(?P<keep>(?:רחוב|רח'|שדרות|שד'|סמטת)\s+)[א-ת'\"-]+(?:\s+[א-ת'\"-]+){0,2}(?P<number>\s+\d{1,4})?"
+        r"(?P<keep>(?:רחוב|רח'|סמטת)\s+)[א-ת'\"-]+(?:\s+[א-ת'\"-]+){0,2}(?P<number>\s+\d{1,4})"
+        r"|(?P<street>(?:רחוב|רח'|סמטת)\s+)[א-ת'\"-]+"
+        r"|(?P<avenue>(?:שדרות|שד')\s+)[א-ת'\"-]+(?:\s+[א-ת'\"-]+)?\s+\d{1,4}"  # a town is called so too
     ),
     re.compile(
         r"(?P<number>\b\d{1,5}\s+)(?:[A-Z][A-Za-z']+\s+){1,3}"
@@ -36,7 +38,10 @@ _STREETS = (
     ),
 )
 _TIME = re.compile(r"\d{1,2}:\d\d|\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?|\d{4}-\d\d-\d\d")
-_ASKS_NAME = re.compile(r"קוראים ל|השם ש|שמך|שם מלא|מה השם|מי מדבר|your (?:full )?name|name please|speaking with", re.I)
+_ASKS_NAME = re.compile(
+    r"קוראים ל|השם ש|שמך|שם מלא|מה השם|מי מדבר|your (?:full )?name|name please|speaking with", re.I
+)
+_LETTER = re.compile(r"[^\W\d_]")
 _PIECE = 4
 """Digits from which a number may be a piece of a phone number."""
 _LONG = 6
@@ -49,7 +54,9 @@ _OFTEN = 100
 
 @cache
 def _people() -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "fictional.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load(
+        (Path(__file__).parent / "fictional.yaml").read_text(encoding="utf-8")
+    )
     return data
 
 
@@ -72,12 +79,17 @@ class Anonymiser:
     # --- learning -------------------------------------------------------------------------------
     def learn(self, text: str, *, asked: str = "") -> None:
         """Take the phone numbers and names of something a caller said, ``asked`` by the bot before."""
+        for match, number in self._written(text):
+            self.learn_phone(number)
+            text = text.replace(match.raw_string, " ")
         said = utterance(text)
         for run in digit_runs(said):
             self._phone_of(said, run)
         name = find_name(said, asked=bool(_ASKS_NAME.search(asked)))
-        if name is not None:
+        if name is not None and (name.announced or said.words[name.start] in first_names()):
             self.learn_name(said.slice(name.start, name.end))
+        if (third := third_name(said)) is not None:
+            self.learn_name(said.slice(*third[1:]))
 
     def learn_phone(self, number: str) -> None:
         """Take a phone number in E.164."""
@@ -145,7 +157,21 @@ class Anonymiser:
 
         return re.sub(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)", put, text, flags=re.IGNORECASE)
 
+    def _written(self, text: str) -> list[tuple[phonenumbers.PhoneNumberMatch, str]]:
+        """Phone numbers written in digits, whatever stands beside them, each in E.164 too."""
+        possible = phonenumbers.Leniency.POSSIBLE
+        found = phonenumbers.PhoneNumberMatcher(text, self._region, leniency=possible)
+        numbered = [(match, phone_e164(match.raw_string, self._region)) for match in found]
+        return [
+            (match, number) for match, number in numbered if number and not _TIME.search(match.raw_string)
+        ]
+
     def _numbers(self, text: str) -> str:
+        for match, number in reversed(self._written(text)):
+            if number in self._phones:
+                digits = re.sub(r"\D", "", match.raw_string)
+                new = _in_layout(match.raw_string, self._as_written(number, (digits,)))
+                text = text[: match.start] + new + text[match.end :]
         said = utterance(text)
         changes = list(self._changes(said))
         if not changes:
@@ -160,14 +186,14 @@ class Anonymiser:
         for run in digit_runs(said):
             start, end = said.starts[run.start], said.ends[run.end - 1]
             old = said.clean[start:end]
-            if _TIME.search(old) or run.digits in self._kept_digits:
+            if _TIME.search(old) or run.digits in self._kept_digits or self._is_fictional(run):
                 continue
             phone = self._phone_of(said, run)
             if phone is not None:
-                new = self._as_written(phone, run)
+                new = self._as_written(phone, run.readings)
             elif (piece := self._piece(run.digits)) is not None:
                 new = piece
-            elif len(run.digits) >= _LONG:
+            elif len(run.digits) >= _LONG and not _LETTER.search(old):
                 new = _other_digits(run.digits)
             else:
                 continue
@@ -179,17 +205,22 @@ class Anonymiser:
         if _TIME.search(written):
             return None
         for reading in run.readings:
-            number = phone_e164(f"+{reading}" if run.plus else reading, self._region) if len(reading) > 6 else None
+            number = (
+                phone_e164(f"+{reading}" if run.plus else reading, self._region) if len(reading) > 6 else None
+            )
             if number is not None:
                 self.learn_phone(number)
                 return number if number in self._phones else None
         return None
 
-    def _as_written(self, number: str, run: Run) -> str:
+    def _is_fictional(self, run: Run) -> bool:
+        return any(form in run.readings for fake in self._phones.values() for form in _forms(fake))
+
+    def _as_written(self, number: str, readings: tuple[str, ...]) -> str:
         """The number that stands for another, with a country code or without as that was written."""
         fake = self._phones[number]
         for old, new in zip(_forms(number), _forms(fake), strict=True):
-            if old in run.readings:
+            if old in readings:
                 return new
         return _forms(fake)[1]
 
@@ -219,10 +250,11 @@ def _is_womans(name: str, people: Mapping[str, Any]) -> bool:
 
 
 def _street(match: re.Match[str]) -> str:
-    keep = match["keep"]
-    if is_hebrew(keep.split()[0]):
-        return f"{keep}הדקל{' 12' if match['number'] else ''}"
-    return f"12 Palm {keep}"
+    parts = match.groupdict()
+    if parts.get("street"):
+        return f"{parts['street']}הדקל"
+    keep = parts["keep"] or parts["avenue"]
+    return f"{keep}הדקל 12" if is_hebrew(keep.split()[0]) else f"12 Palm {keep}"
 
 
 def _forms(number: str) -> tuple[str, str, str]:
@@ -262,7 +294,7 @@ def _other_digits(digits: str) -> str:
 
 def _in_layout(written: str, digits: str) -> str:
     """New digits with the spaces and dashes of the old ones; without where they do not fit."""
-    if sum(char.isdigit() for char in written) != len(digits) or re.search(r"[^\W\d]", written):
+    if sum(char.isdigit() for char in written) != len(digits) or _LETTER.search(written):
         return digits
     rest = iter(digits)
     return "".join(next(rest) if char.isdigit() else char for char in written)
@@ -275,8 +307,5 @@ def anonymised_transcript(call: Transcript, anonymiser: Anonymiser) -> Transcrip
         if turn.speaker == "caller":
             anonymiser.learn(turn.text, asked=asked)
         asked = turn.text
-    turns = [
-        turn.model_copy(update={"text": anonymiser.replaced(turn.text)})
-        for turn in call.turns
-    ]
+    turns = [turn.model_copy(update={"text": anonymiser.replaced(turn.text)}) for turn in call.turns]
     return call.model_copy(update={"turns": turns})

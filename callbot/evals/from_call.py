@@ -59,7 +59,9 @@ def acts_of(record: Record) -> tuple[list[Act], Record]:
     try:
         return _Reader(record).read()
     except (KeyError, TypeError) as error:
-        raise CallbotError(f"the Record of {record.header.get('call')} is not one of today's: {error!r}") from error
+        raise CallbotError(
+            f"the Record of {record.header.get('call')} is not one of today's: {error!r}"
+        ) from error
 
 
 class _Reader:
@@ -179,7 +181,9 @@ def scenario_text(record: Record, business: Business) -> str:
     """The scenario file of a call, personal data replaced. Raises CallbotError for a call without turns."""
     acts, told = acts_of(record)
     if not acts:
-        raise CallbotError(f"nobody said anything on the call {record.header.get('call')}: there is no scenario in it")
+        raise CallbotError(
+            f"nobody said anything on the call {record.header.get('call')}: there is no scenario in it"
+        )
     outcome = outcome_of(told)
     hidden = _anonymiser(record, business, acts, outcome)
     text = "\n".join(_lines(record, business, acts, outcome, hidden)) + "\n"
@@ -292,6 +296,8 @@ def _lead(business: Business, outcome: Outcome, hidden: Anonymiser) -> Iterator[
         yield "  lead:"
     for name, value in values.items():
         kind = kinds[name]
-        shown = value if kind == "choice" else hidden.phone(value) if kind == "phone" else hidden.replaced(value)
+        shown = (
+            value if kind == "choice" else hidden.phone(value) if kind == "phone" else hidden.replaced(value)
+        )
         yield f"    {name}: {_quoted(str(shown))}"
     yield f"  lead_status: {outcome.lead_status}"

@@ -76,7 +76,12 @@ class Mapped:
 def parse_map(options: Sequence[str]) -> Mapped:
     """Read ``KEY=PATH`` and ``KEY=VALUE`` options. Raises CallbotError."""
     paths = {key: _field(key, key) for key in PATHS}
-    speakers: dict[str, Speaker | None] = {"caller": "caller", "user": "caller", "bot": "bot", "assistant": "bot"}
+    speakers: dict[str, Speaker | None] = {
+        "caller": "caller",
+        "user": "caller",
+        "bot": "bot",
+        "assistant": "bot",
+    }
     reasons: dict[str, str] = {}
     named: set[str] = set()
     for option in options:
@@ -236,11 +241,15 @@ class _Importer:
         except InvalidInput as error:
             self.problems.extend(error.problems)
 
-    def label(self, data: dict[str, Any], marks: Mapping[str, int], rows: Sequence[Mapping[str, Any]]) -> None:
+    def label(
+        self, data: dict[str, Any], marks: Mapping[str, int], rows: Sequence[Mapping[str, Any]]
+    ) -> None:
         """When the call should have ended, if the export knows. A bot's turn marks the one before it."""
         if "end" not in marks:
             return
-        callers = [i for i, turn in enumerate(data["turns"][: marks["end"] + 1]) if turn["speaker"] == "caller"]
+        callers = [
+            i for i, turn in enumerate(data["turns"][: marks["end"] + 1]) if turn["speaker"] == "caller"
+        ]
         if callers:
             data["end_turn"] = callers[-1]
             if reason := self.first("end_reason", rows):
@@ -273,7 +282,9 @@ class _Importer:
         by = self.mapped.speakers.get(value.casefold(), value.casefold())
         if by in ENDED_BY:
             return by
-        message = f'"{value}" is none of {", ".join(ENDED_BY)}; say which it is: --map "bot={value}" or caller='
+        message = (
+            f'"{value}" is none of {", ".join(ENDED_BY)}; say which it is: --map "bot={value}" or caller='
+        )
         self.problems.append(Problem(self.path, line, "observed_by", message))
         return None
 
@@ -320,7 +331,9 @@ class _Importer:
 
     def lacking(self, key: str, rows: Sequence[Row]) -> Problem:
         row, path = rows[0], self.path_of(key)
-        found = "is empty here" if path in row.data else f"is not here, only {', '.join(row.data) or 'nothing'}"
+        found = (
+            "is empty here" if path in row.data else f"is not here, only {', '.join(row.data) or 'nothing'}"
+        )
         more = f" (and in {len(rows) - 1} more rows)" if len(rows) > 1 else ""
         message = f'"{path}" {found}{more}; say where {PATHS[key]} stands: --map {key}=PATH'
         return Problem(self.path, row.line, key, message)
@@ -328,5 +341,7 @@ class _Importer:
     def unknown_speakers(self) -> Problem:
         names = ", ".join(f'"{name}" ({count})' for name, count in self.strangers.most_common(8))
         example = next(iter(self.strangers))
-        message = f'who is {names}? Say --map "caller={example}", --map "bot={example}" or --map "skip={example}"'
+        message = (
+            f'who is {names}? Say --map "caller={example}", --map "bot={example}" or --map "skip={example}"'
+        )
         return Problem(self.path, None, "speaker", message)
