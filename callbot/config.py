@@ -20,9 +20,11 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from callbot.errors import CallbotError, InvalidInput, Problem
+from callbot.prices import Price
 
 PREFIX = "CALLBOT_"
 CONFIG_VARIABLE = "CALLBOT_CONFIG"
@@ -50,6 +52,10 @@ class Settings(BaseSettings):
     recordings_dir: _Folder = Path("recordings")
     bidi: Literal["auto", "visual", "logical"] = "auto"
     """How right-to-left text is written to a terminal."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """By the model's name, as ``--model`` has it. As a variable: JSON."""
+    currency: _Name = "USD"
+    """Of the prices."""
 
     @classmethod
     def settings_customise_sources(
@@ -89,6 +95,9 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         problems = [_problem(fault, given, path, lines) for fault in error.errors(include_url=False)]
         raise InvalidInput(problems) from error
+    except SettingsError as error:  # of these settings only the prices are more than a text
+        example = """'{"openai:NAME": {"input": 1, "output": 4}}'"""
+        raise CallbotError(f"{PREFIX}PRICES must be JSON such as {example}: {error.__cause__}") from error
 
 
 def _config_path() -> Path | None:
@@ -145,15 +154,19 @@ def _problem(
     fault: Mapping[str, Any], given: Mapping[str, object], path: Path | None, lines: list[str]
 ) -> Problem:
     """Say where a bad value came from: the highest source that has the key is the one that was used."""
-    key = str(fault["loc"][0])
+    key, dotted = str(fault["loc"][0]), ".".join(map(str, fault["loc"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     if message.startswith("Input should be "):
         message = "must be " + message.removeprefix("Input should be ")
-    if fault["type"] != "extra_forbidden":
+    if key == "prices" and fault["type"] == "extra_forbidden":
+        message = f"unknown key; known keys: {', '.join(Price.model_fields)}"
+    elif fault["type"] == "missing":
+        message = "is missing"
+    elif fault["type"] != "extra_forbidden":
         message = f"{message[0].lower()}{message[1:]}; found {fault['input']!r}"
     if key in given:
         return Problem(Path(f"--{key.replace('_', '-')}"), None, "", message)
     variable = next((name for name in os.environ if name.upper() == PREFIX + key.upper()), None)
     if variable and os.environ[variable]:
-        return Problem(Path(variable), None, "", message)
-    return Problem(path, _line(lines, key), key, message)
+        return Problem(Path(variable), None, dotted.partition(".")[2], message)
+    return Problem(path, _line(lines, key), dotted, message)

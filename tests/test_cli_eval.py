@@ -443,7 +443,7 @@ def test_a_server_is_asked_with_the_prompt_that_is_on_trial(project: Project) ->
     assert {(r.body["model"], r.body["seed"]) for r in server.requests} == {("gpt-test", 5)}
     report = project.report()
     assert report["run"]["requests"] == len(server.requests) == 3
-    assert report["summary"]["tokens"] == {"input": 360, "output": 90}
+    assert report["summary"]["tokens"] == {"input": 360, "output": 90, "cached": 0}
     assert "secret" not in "".join(
         path.read_text(encoding="utf-8") for path in project.folder.rglob("*") if path.is_file()
     )

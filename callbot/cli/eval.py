@@ -53,6 +53,21 @@ def evaluate(
     max_requests: Annotated[
         int | None, typer.Option(min=1, help="Refuse to make more requests than this.")
     ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, help="Send no more requests once they have cost this.", metavar="AMOUNT"),
+    ] = None,
+    cassette: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE:FILE",
+            help="Keep answers in a file and play them again: write:FILE starts over, read:FILE asks nobody, "
+            "fill:FILE asks for what is not there.",
+        ),
+    ] = None,
+    reports_dir: Annotated[
+        Path | None, typer.Option(help="Where runs are kept.  [default: reports/]", show_default=False)
+    ] = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option("--fail-under", metavar="METRIC>=X", help="One more condition of the gate."),
@@ -76,7 +91,7 @@ def evaluate(
     from callbot.evals.gate import parse_threshold
     from callbot.evals.selection import select as select_scenarios
 
-    settings = load_settings(database=database, prompts_dir=prompts_dir)
+    settings = load_settings(database=database, prompts_dir=prompts_dir, reports_dir=reports_dir)
     selection = select_scenarios(
         paths,
         business_lookup(settings, paths, active=active),
@@ -95,6 +110,10 @@ def evaluate(
         seed=seed,
         concurrency=concurrency,
         max_requests=max_requests,
+        max_cost=max_cost,
+        prices=settings.prices,
+        currency=settings.currency,
+        cassette=cassette,
         thresholds=[parse_threshold(text) for text in fail_under or []],
         changes_prompt=bool(prompt),
         reports_dir=settings.reports_dir,

@@ -22,6 +22,7 @@ from callbot.evals.summary import scenario_report, summarise
 class RunFacts:
     """What a run was, beside its results. ``seconds``: how long it took.
 
+    ``currency``: of costs, None without a price; ``spent``: what the run's own requests cost.
     ``refusals``: requests refused because the provider takes no more for a while; ``waited``: seconds.
     """
 
@@ -32,6 +33,8 @@ class RunFacts:
     repeat: int
     seed: int
     requests: int
+    currency: str | None = None
+    spent: float | None = None
     refusals: int = 0
     waited: float = 0.0
     stop_early: bool = False
@@ -57,6 +60,8 @@ def build_report(
         callbot=__version__,
         seconds=facts.seconds,
         requests=facts.requests,
+        currency=facts.currency,
+        spent=facts.spent,
         refusals=facts.refusals,
         waited_seconds=facts.waited,
         stop_early=facts.stop_early,

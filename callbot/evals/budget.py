@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from callbot.business import Business
 from callbot.errors import CallbotError
 from callbot.evals.scenario import CallerTurn, Scenario
 from callbot.models.base import Delta, Finished, Model, Request
+from callbot.prices import Price
 
 
 class RequestsExhausted(CallbotError):
-    """``--max-requests`` was reached."""
+    """``--max-requests`` or ``--max-cost`` was reached."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """Counts requests to the model. ``limit`` None: no limit."""
+    """Counts requests to the model, and what they cost. A limit that is None is none.
+
+    ``price``: of the model, None if it is not known. ``spent``: what the answers so far cost. Requests
+    in flight when ``max_cost`` is reached are still paid for.
+    """
 
     limit: int | None = None
     used: int = 0
+    price: Price | None = None
+    max_cost: float | None = None
+    spent: float = 0.0
 
     def spend(self) -> None:
         """Count one request. Raises RequestsExhausted."""
+        if self.max_cost is not None and self.spent >= self.max_cost:
+            raise RequestsExhausted(
+                f"--max-cost {self.max_cost:g} was reached ({self.spent:.4g} spent); what ran is kept"
+            )
         if self.limit is not None and self.used >= self.limit:
             raise RequestsExhausted(f"--max-requests {self.limit} was reached; what ran is kept")
         self.used += 1
+
+    def pay(self, finished: Finished) -> None:
+        """Add what an answer cost. Raises CallbotError for one without token counts if cost is limited."""
+        if self.price is None:
+            return
+        if self.max_cost is not None and not finished.input_tokens + finished.output_tokens:
+            raise CallbotError("--max-cost cannot be kept: the provider sends no token counts")
+        self.spent += self.price.of(finished.input_tokens, finished.output_tokens, finished.cached_tokens)
 
 
 class Counted:
@@ -39,7 +60,17 @@ class Counted:
     def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
         """Ask. Raises RequestsExhausted, and what the model raises."""
         self._budget.spend()
-        return self._model.stream(request)
+        stream = self._model.stream(request)
+        return stream if self._budget.price is None else self._paid(stream)
+
+    async def _paid(
+        self, stream: AsyncGenerator[Delta | Finished, None]
+    ) -> AsyncGenerator[Delta | Finished, None]:
+        async with aclosing(stream):
+            async for piece in stream:
+                if isinstance(piece, Finished):
+                    self._budget.pay(piece)
+                yield piece
 
     async def close(self) -> None:
         """Close the model itself."""

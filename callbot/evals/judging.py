@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from callbot.evals.checks import run_checks
-from callbot.evals.outcome import TurnOutcome, outcome_of
+from callbot.evals.outcome import Outcome, TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import Scenario
 from callbot.evals.verdict import call_verdict_of, verdict_of, window_of
+from callbot.prices import Price
 from callbot.record import Record
 
 
-def run_report(scenario: Scenario, attempt: int, record: Record, path: Path) -> RunReport:
-    """Judge a Record. ``attempt``: its number; ``path``: where it is, relative to the run's folder."""
+def run_report(
+    scenario: Scenario, attempt: int, record: Record, path: Path, price: Price | None = None
+) -> RunReport:
+    """Judge a Record. ``attempt``: its number; ``path``: where it is, relative to the run's folder.
+
+    ``price``: of the model's tokens, if it is known.
+    """
     outcome = outcome_of(record)
     verdict, detail = verdict_of(outcome, scenario.expect)
     checks = run_checks(scenario, outcome, record)
@@ -32,12 +38,21 @@ def run_report(scenario: Scenario, attempt: int, record: Record, path: Path) -> 
         turns=[_turn(turn) for turn in outcome.turns if turn.n or turn.bot],
         checks=checks,
         detail=detail,
-        tokens=Tokens(input=outcome.input_tokens, output=outcome.output_tokens),
+        tokens=Tokens(input=outcome.input_tokens, output=outcome.output_tokens, cached=outcome.cached_tokens),
+        cost=_cost(outcome, price),
         latencies_ms=[seconds * 1000 for seconds in outcome.latencies],
         window=window_of(outcome, scenario.expect),
         caller_tokens=Tokens(input=outcome.caller_input_tokens, output=outcome.caller_output_tokens),
         call_verdict=None if scenario.transcript else call_verdict_of(outcome, scenario.expect),
     )
+
+
+def _cost(outcome: Outcome, price: Price | None) -> float | None:
+    """None too for answers without token counts: they were not free."""
+    tokens = outcome.input_tokens, outcome.output_tokens
+    if price is None or (outcome.latencies and not any(tokens)):
+        return None
+    return price.of(*tokens, outcome.cached_tokens)
 
 
 def _turn(turn: TurnOutcome) -> TurnReport:

@@ -22,6 +22,7 @@ from callbot.evals.prefixes import put_prefixes
 from callbot.evals.report import RunReport
 from callbot.evals.scenario import Scenario
 from callbot.models.base import Model
+from callbot.models.cassette import Cassette
 from callbot.record import Record, header
 from callbot.replay import ProviderFailed, VirtualDriver
 from callbot.rules import Rules
@@ -57,9 +58,11 @@ class Runner:
         budget: Budget,
         on_finished: Callable[[Scenario, RunReport], None],
         reply_deadline: float = 10.0,
+        cassette: Cassette | None = None,
         callers: Callers | None = None,
     ) -> None:
         self._model, self._folder = Counted(model, budget), folder
+        self._price, self._cassette = budget.price, cassette
         self._on_finished = on_finished
         self._reply_deadline = reply_deadline
         self._callers = callers or Callers()
@@ -102,7 +105,7 @@ class Runner:
         record = Record(self._header(attempt, rules))
         caller = self._callers.caller(scenario, business, attempt.number)
         dialogue = Dialogue(
-            business, self._model, None, scenario.caller_number, wall_clock=lambda: scenario.now
+            business, self._model_of(attempt), None, scenario.caller_number, wall_clock=lambda: scenario.now
         )
         if scenario.transcript is not None:
             held = put_prefixes(scenario.transcript, dialogue, rules, record)
@@ -114,7 +117,13 @@ class Runner:
             pass  # the Record tells; the verdict is infra
         finally:
             record.write(self._folder / path)
-        return run_report(scenario, attempt.number, record, path)
+        return run_report(scenario, attempt.number, record, path, self._price)
+
+    def _model_of(self, attempt: Attempt) -> Model:
+        """The model as this attempt asks it; what a cassette answers costs no request."""
+        if self._cassette is None:
+            return self._model
+        return self._cassette.model(self._model, attempt.scenario.name, attempt.number)
 
     def _header(self, attempt: Attempt, rules: Rules) -> dict[str, object]:
         scenario = attempt.scenario
@@ -124,6 +133,7 @@ class Runner:
             business=attempt.business.id,
             model=self._model.name,
             line="transcript" if scenario.transcript else "simulated",
+            caller_number=scenario.caller_number,
             scenario=scenario.name,
             attempt=attempt.number,
             now=scenario.now.isoformat(),

@@ -85,9 +85,18 @@ def summarise(scenarios: Sequence[ScenarioReport], *, attempts: int | None = Non
         lead_accuracy=total.lead_right / total.lead_due if total.lead_due else None,
         latency_ms=Latency(p50=percentile(latencies, 0.5), p95=percentile(latencies, 0.95)),
         tokens=Tokens(
-            input=sum(run.tokens.input for run in runs), output=sum(run.tokens.output for run in runs)
+            input=sum(run.tokens.input for run in runs),
+            output=sum(run.tokens.output for run in runs),
+            cached=sum(run.tokens.cached for run in runs),
         ),
+        cost=_cost(runs),
     )
+
+
+def _cost(runs: Sequence[RunReport]) -> float | None:
+    costs = [run.cost for run in runs if run.verdict != "infra" or run.cost is not None]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
 
 
 def _scores(ends: Ends) -> CallScores:

@@ -88,7 +88,7 @@ class OpenAIModel:
         retries: int = 1,
         stall_after: float = 3.0,
     ) -> None:
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL", "").strip() or None
+        base_url = base_url or _usual_address()
         self.name = f"openai:{model}" + (f"@{base_url}" if base_url else "")
         self._host = _checked_host(base_url) if base_url else "api.openai.com"
         key = _checked_key(api_key or os.environ.get("OPENAI_API_KEY", ""), self._host, self.name)
@@ -116,14 +116,7 @@ class OpenAIModel:
     @classmethod
     def from_spec(cls, spec: str, *, seed: int | None = None, retries: int = 1) -> OpenAIModel:
         """The model of ``openai``, ``openai:NAME`` or ``openai:NAME@BASE_URL``. Raises CallbotError."""
-        parts = _SPEC.fullmatch(spec.strip())
-        name, url = (parts["name"], parts["url"]) if parts else ("", None)
-        if parts and name is None and url is None:
-            return cls(seed=seed, retries=retries)
-        if not name:
-            raise CallbotError(f'"{spec}" names no model; write openai:NAME or openai:NAME@http://HOST/v1')
-        if url is None and "@" in name[1:]:
-            raise CallbotError(f'in "{spec}" the address after @ must begin with http:// or https://')
+        name, url = _parts(spec)
         return cls(name, base_url=url, seed=seed, retries=retries)
 
     async def close(self) -> None:
@@ -311,6 +304,31 @@ def _is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
+
+
+def full_name(spec: str) -> str:
+    """What a model made from ``spec`` is called; needs no key. Raises CallbotError."""
+    name, url = _parts(spec)
+    url = url or _usual_address()
+    if url:
+        _checked_host(url)
+    return f"openai:{name}" + (f"@{url}" if url else "")
+
+
+def _parts(spec: str) -> tuple[str, str | None]:
+    parts = _SPEC.fullmatch(spec.strip())
+    name, url = (parts["name"], parts["url"]) if parts else ("", None)
+    if parts and name is None and url is None:
+        return DEFAULT_MODEL, None
+    if not name:
+        raise CallbotError(f'"{spec}" names no model; write openai:NAME or openai:NAME@http://HOST/v1')
+    if url is None and "@" in name[1:]:
+        raise CallbotError(f'in "{spec}" the address after @ must begin with http:// or https://')
+    return name, url
+
+
+def _usual_address() -> str | None:
+    return os.environ.get("OPENAI_BASE_URL", "").strip() or None
 
 
 def _checked_host(base_url: str) -> str:

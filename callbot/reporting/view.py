@@ -318,7 +318,16 @@ def metrics(report: Report) -> list[tuple[str, str]]:
         times = f"{report.run.refusals:,} request{'s' * (report.run.refusals != 1)} refused"
         rows.append(("rate limits", f"{times}, {report.run.waited_seconds:.1f} s waited (in no latency)"))
     rows.append(("tokens", f"{summary.tokens.input:,} in, {summary.tokens.output:,} out"))
+    if summary.cost is not None:
+        rows.append(("cost", _cost(report)))
     return rows
+
+
+def _cost(report: Report) -> str:
+    """What the answers cost, and what of it this run paid, where a cassette or an earlier run paid the rest."""
+    cost, spent, currency = report.summary.cost or 0.0, report.run.spent, report.run.currency or ""
+    total = f"{cost:.4f} {currency}"
+    return total if spent is None or abs(cost - spent) < 5e-5 else f"{total}, of which spent now {spent:.4f}"
 
 
 def _scores(precision: float | None, recall: float | None, f1: float | None) -> str:
