@@ -59,7 +59,10 @@ def mcnemar(lost: int, gained: int) -> float:
     3rd ed. (2013), section 11.1.
     """
     changed = lost + gained
-    tail = sum(comb(changed, k) for k in range(min(lost, gained) + 1))
+    tail = ways = 1
+    for k in range(min(lost, gained)):
+        ways = ways * (changed - k) // (k + 1)  # the next binomial coefficient
+        tail += ways
     return min(1.0, float(2 * tail / 2**changed))
 
 
