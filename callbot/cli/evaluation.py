@@ -89,7 +89,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     _check_outputs(evaluation.outputs)
     planned = _plan(evaluation, model, console)
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
-    folder = _new_folder(evaluation.reports_dir, started_at, model.name)
+    folder = new_folder(evaluation.reports_dir, started_at, model.name)
     price = evaluation.prices.get(model.name)
     budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     attempts = [
@@ -120,7 +120,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         complete = not results.interrupted and results.stopped_by is None
         console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     report = build_report(evaluation.selection, results, facts, evaluation.thresholds)
-    _write(report, folder, evaluation.outputs)
+    write_report(report, folder, evaluation.outputs)
     print_report(report, console, evaluation.bidi, folder)
     return _exit_code(report, results)
 
@@ -205,7 +205,8 @@ def _why_default(model: Model) -> str:
     return " (OPENAI_API_KEY is set)"
 
 
-def _new_folder(reports_dir: Path, started_at: dt.datetime, model: str) -> Path:
+def new_folder(reports_dir: Path, started_at: dt.datetime, model: str) -> Path:
+    """A folder of its own for a run, made. Raises CallbotError."""
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", model)[:40].strip("-")
     base = f"{started_at:%Y%m%d-%H%M%S}-{short}"
     for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
@@ -235,7 +236,8 @@ async def _run(runner: Runner, model: Model, attempts: Sequence[Attempt], concur
         await model.close()
 
 
-def _write(report: Report, folder: Path, outputs: Outputs) -> None:
+def write_report(report: Report, folder: Path, outputs: Outputs) -> None:
+    """Write a run's report into its folder and wherever else it was asked for. Raises CallbotError."""
     text = report.model_dump_json(indent=2, by_alias=True) + "\n"
     for path in (folder / "report.json", outputs.json):
         if path is not None:

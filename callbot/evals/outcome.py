@@ -121,6 +121,8 @@ class _Reader:
             outcome.turns[self.turn_of[data["turn"]]].broken.append(data["fault"])
         elif note.type == "bot_turn":
             self.current.bot.append(data["text"])
+        elif note.type == "observed_end":
+            outcome.requests.append(EndRequest(data["turn"], data["reason"]))
         elif note.type == "answer":
             outcome.turns[data["n"]].answer = data["text"]
         elif note.type == "silence_over":

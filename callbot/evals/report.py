@@ -218,6 +218,17 @@ class ScenarioReport(_Part):
     runs: list[RunReport]
 
 
+class ObservedEnds(_Part):
+    """Of endings that were observed elsewhere (``callbot score``): rates over calls, Wilson's intervals."""
+
+    rates: dict[str, Interval]
+    """precision, recall, premature (of all calls), late, never and wrong_reason (of those that should end)."""
+    counts: dict[str, tuple[int, int]]
+    """What each rate is made of: so many of so many."""
+    turns_late: float | None = None
+    """Caller turns after the window, on average over the late ones."""
+
+
 class Report(BaseModel):
     """A whole run."""
 
@@ -228,3 +239,5 @@ class Report(BaseModel):
     summary: Summary
     gate: Gate
     scenarios: list[ScenarioReport]
+    observed: ObservedEnds | None = None
+    """Only of ``callbot score``."""
