@@ -77,7 +77,7 @@ def test_ci_runs_the_readmes_commands() -> None:
 
 def test_the_readmes_scenario_is_one(tmp_path: Path) -> None:
     """The example can be pasted and listed."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    example = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)[0]
     (tmp_path / "example.yaml").write_text(example, encoding="utf-8")
     done = callbot("eval", "example.yaml", "--list", "--prompts-dir", REPOSITORY / "prompts", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -591,6 +591,20 @@ CASES: dict[str, tuple[Sequence[Any], str, str, dict[str, Any], dict[str, Any]]]
         {},
         {"check never_says": False},
     ),
+    "an end by whom it should be": (
+        [GO_ON, GO_ON, COMPLETE],
+        FOUR,
+        END_IN_3 + ", ended_by: [model, silence]",
+        {},
+        {"passed": True, "check ended_by": True},
+    ),
+    "an end by somebody else": (
+        [GO_ON, GO_ON, COMPLETE],
+        FOUR,
+        END_IN_3 + ", ended_by: silence",
+        {},
+        {"verdict": "on_time", "passed": False, "check ended_by": False},
+    ),
     "words that nobody forbade": (
         [GO_ON],
         "{say: hello}",

@@ -78,6 +78,16 @@ def never_says(scenario: Scenario, outcome: Outcome, record: Record) -> Check | 
     return Check(name="never_says", passed=not broken, detail="; ".join(broken))
 
 
+def ended_by(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
+    """One of those who may end the call did."""
+    wanted = scenario.expect.ended_by
+    if not wanted:
+        return None
+    passed = outcome.ended_by in wanted
+    detail = "" if passed else f"ended by {outcome.ended_by or 'nobody'}, expected {' or '.join(wanted)}"
+    return Check(name="ended_by", passed=passed, detail=detail)
+
+
 def greeting_once(scenario: Scenario, outcome: Outcome, record: Record) -> Check | None:
     """The greeting was played once: by the carrier, or by one Speak of the call."""
     if scenario.transcript is not None:
@@ -118,6 +128,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     lead,
     lead_status,
     never_says,
+    ended_by,
     greeting_once,
     farewell_heard,
 )

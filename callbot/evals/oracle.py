@@ -109,6 +109,10 @@ class Expect(StrictModel):
     """Status of the lead at the end."""
     never_says: Annotated[list[Pattern], OneOrMore] = Field(default_factory=list)
     """What the bot must not say; ``~`` begins a regular expression."""
+    ended_by: Annotated[list[Literal["model", "silence", "caller", "failure", "limit"]], OneOrMore] = Field(
+        default_factory=list
+    )
+    """Who may end the call; with ``silence.by: model``, ``model`` says that it must notice by itself."""
 
     @model_validator(mode="before")
     @classmethod
