@@ -35,7 +35,9 @@ def evaluate(folder: Path, **inputs: str) -> tuple[int, str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder as `callbot init` writes it."""
-    subprocess.run([sys.executable, "-m", "callbot", "init", str(tmp_path / "p")], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "callbot", "init", str(tmp_path / "p")], check=True, capture_output=True
+    )
     return tmp_path / "p"
 
 
