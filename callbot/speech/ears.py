@@ -166,7 +166,7 @@ class CallEars:
             piece = bytes(self._decoded[:FRAME_BYTES])
             del self._decoded[:FRAME_BYTES]
             self._echo.hears(piece)
-            voiced = self._detector.hear(piece, self._echo.explains)
+            voiced = self._detector.hear(piece, self._echo)
             edge = self._endpointer.hear(voiced, careful=self._echo.audible) or edge
         return edge
 

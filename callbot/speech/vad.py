@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import audioop
 from collections import deque
-from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +45,8 @@ _FLOOR_BLOCK, _FLOOR_BLOCKS = 15, 8
 _HOLD = 15
 """Frames that the gate stays open after the last one that opened it: pauses within words."""
 _LEAD = 5
-"""Frames before the gate opened that the network is shown first."""
+"""Frames before the gate opened that the network is shown first; the bot's echo in them as silence."""
+_SILENCE = bytes(FRAME_BYTES)
 
 
 class Gate:
@@ -105,6 +105,18 @@ class Silero:
         return self._latest
 
 
+class Echoing(Protocol):
+    """What knows the bot's own voice; see ``echo.Echo``."""
+
+    def is_faint(self) -> bool:
+        """The frame is too weak beside the bot's voice to be a caller's."""
+        ...
+
+    def is_alike(self) -> bool:
+        """The frame is a copy of what the bot said."""
+        ...
+
+
 class Detector:
     """One caller's frames, voiced or not."""
 
@@ -114,23 +126,27 @@ class Detector:
         self._hold = 0
         self._voiced = False
 
-    def hear(self, frame: bytes, is_echo: Callable[[], bool] = lambda: False) -> bool:
-        """Whether the next frame of 160 samples is voice; ``is_echo`` is asked where it may be."""
-        voiced = False
+    def hear(self, frame: bytes, echo: Echoing | None = None) -> bool:
+        """Whether the next frame of 160 samples is voice. ``echo`` is asked where it may be."""
         may_be = self._gate.lets_through(frame)
-        echo = may_be and is_echo()
-        if may_be and not echo:
+        faint = may_be and echo is not None and echo.is_faint()
+        alike = may_be and not faint and echo is not None and echo.is_alike()
+        if alike:
+            self._hold = 0
+        elif may_be and not faint:
             if not self._hold:
                 self._silero.reset()
                 self._silero.probability(b"".join(self._lead))
             self._hold = _HOLD
-        if self._hold:
-            self._hold -= 1
-            threshold = GO_ON if self._voiced else BEGIN
-            voiced = self._silero.probability(frame) >= threshold and not echo
-        self._lead.append(frame)
-        self._voiced = voiced
-        return voiced
+        self._lead.append(_SILENCE if faint or alike else frame)
+        if not self._hold:
+            self._voiced = False
+            return False
+        self._hold -= 1
+        probability = self._silero.probability(frame)
+        # In a faint frame a word may end, but none begins: behind a cough comes the bot's own voice.
+        self._voiced = probability >= GO_ON if self._voiced else probability >= BEGIN and not faint
+        return self._voiced
 
 
 def warm() -> None:
