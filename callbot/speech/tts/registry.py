@@ -9,7 +9,7 @@ from callbot.errors import CallbotError
 from callbot.sound import Voice
 
 KINDS = {
-    "azure": "azure:VOICE, such as azure:he-IL-HilaNeural; AZURE_SPEECH_KEY and AZURE_SPEECH_REGION",
+    "azure": "azure:VOICE or azure:VOICE/RATE, such as azure:he-IL-HilaNeural/-10%",
     "openai": "openai:MODEL/VOICE, or openai:MODEL/VOICE@BASE_URL for any compatible server",
     "espeak": "espeak, espeak:VARIANT or espeak:VARIANT/SPEED; a robot, for tests and laptops",
 }
@@ -26,6 +26,14 @@ def make_voice(name: str) -> Voice:
         from callbot.speech.tts.espeak import EspeakVoice
 
         return EspeakVoice.from_spec(name)
+    if kind == "azure":
+        from callbot.speech.tts.azure import AzureVoice
+
+        return AzureVoice.from_spec(name)
+    if kind == "openai":
+        from callbot.speech.tts.openai import OpenAIVoice
+
+        return OpenAIVoice.from_spec(name)
     near = difflib.get_close_matches(kind, KINDS, n=1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     known = "\n".join(f"  {what}" for what in KINDS.values())
