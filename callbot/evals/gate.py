@@ -178,11 +178,17 @@ def _scenarios_for(threshold: Threshold) -> int | None:
 def judge(summary: Summary, scenarios: Sequence[ScenarioReport], thresholds: Sequence[Threshold]) -> Gate:
     """Apply the default rules and the thresholds."""
     rules = [_all_pass(scenarios), _critical_never_premature(scenarios)]
-    rules.extend(
+    return with_rules([*rules, *conditions(summary, scenarios, thresholds)])
+
+
+def conditions(
+    summary: Summary, scenarios: Sequence[ScenarioReport], thresholds: Sequence[Threshold]
+) -> list[GateRule]:
+    """The thresholds alone."""
+    return [
         _group_passes(scenarios, threshold) if threshold.group else _reaches(summary, threshold)
         for threshold in thresholds
-    )
-    return with_rules(rules)
+    ]
 
 
 def with_rules(rules: Sequence[GateRule]) -> Gate:

@@ -7,15 +7,21 @@ nothing about the bot: ``off_script``.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from callbot import __version__
 from callbot.ending import NO_RESPONSE
 from callbot.errors import InvalidInput, Problem
-from callbot.evals.report import Interval, ObservedEnds, ScenarioReport
+from callbot.evals.fingerprints import fingerprint
+from callbot.evals.gate import Threshold, conditions, with_rules
+from callbot.evals.judging import run_report
+from callbot.evals.report import GateRule, Interval, ObservedEnds, Report, RunHeader, ScenarioReport
 from callbot.evals.scenario import Scenario
 from callbot.evals.statistics import wilson
+from callbot.evals.summary import scenario_report, summarise
 from callbot.evals.transcript_scenarios import Source, expectation, scenarios_of
 from callbot.evals.transcripts import Transcript
 from callbot.record import Record, header
@@ -77,6 +83,42 @@ def _was_answered(call: Transcript, index: int) -> bool:
     return any(turn.speaker == "bot" for turn in call.turns[index + 1 :])
 
 
+# --- the report ---------------------------------------------------------------------------------
+def observed_report(
+    scenarios: Sequence[Scenario], folder: Path, started_at: dt.datetime, thresholds: Sequence[Threshold]
+) -> Report:
+    """Judge every call, write its Record below ``folder``, and add up.
+
+    The gate is the thresholds alone: of real calls some always end wrongly.
+    """
+    (folder / "records").mkdir(exist_ok=True)
+    rows = [_row(scenario, number, folder) for number, scenario in enumerate(scenarios, 1)]
+    summary = summarise(rows)
+    run = RunHeader(
+        id=folder.name,
+        started_at=started_at.isoformat(timespec="seconds"),
+        model="observed",
+        callbot=__version__,
+    )
+    rules = conditions(summary, rows, thresholds) or [
+        GateRule(name="no condition was set", passed=True, detail="--fail-under 'recall>=0.9' sets one")
+    ]
+    return Report(
+        run=run, summary=summary, gate=with_rules(rules), scenarios=rows, observed=observed_ends(rows)
+    )
+
+
+def _row(scenario: Scenario, number: int, folder: Path) -> ScenarioReport:
+    call = scenario.transcript
+    assert call is not None, "observed_scenarios makes no others"
+    record, path = observed_record(call), Path("records") / f"{number}.jsonl"
+    record.write(folder / path)
+    run = run_report(scenario, 1, record, path)
+    run = run.model_copy(update={"call_verdict": run.verdict})  # what was observed is what the call did
+    row = scenario_report(scenario, [run], language=language_of([call]), offline=False)
+    return row.model_copy(update={"sha256": fingerprint(scenario)})
+
+
 # --- adding up ------------------------------------------------------------------------------------
 def observed_ends(calls: Sequence[ScenarioReport]) -> ObservedEnds:
     """Rates over the calls that say something, each with its Wilson interval, and how late is late."""
@@ -84,8 +126,12 @@ def observed_ends(calls: Sequence[ScenarioReport]) -> ObservedEnds:
     verdicts = [run.verdict for _, run in runs]
     right, premature = verdicts.count("on_time"), verdicts.count("premature")
     wrong, late, never = (verdicts.count(name) for name in ("wrong_reason", "late", "never"))
-    due = right + wrong + late + never + sum(
-        run.verdict == "premature" and call.end.turns is not None for call, run in runs
+    due = (
+        right
+        + wrong
+        + late
+        + never
+        + sum(run.verdict == "premature" and call.end.turns is not None for call, run in runs)
     )
     overdue = [
         run.wanted_end - call.end.turns[1]
