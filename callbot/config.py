@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     """Folder of business files; None: ``prompts/`` in the current folder."""
     reports_dir: _Folder = Path("reports")
     recordings_dir: _Folder = Path("recordings")
+    tts: _Name | None = None
+    """The voice of businesses that name none."""
+    stt: _Name | None = None
+    """The recogniser of businesses that name none."""
+    public_url: _Name | None = None
+    """The address that Twilio reaches ``serve`` by."""
+    twilio_api_url: _Name | None = None
+    """A simulated carrier's REST address; None: Twilio's own."""
     bidi: Literal["auto", "visual", "logical"] = "auto"
     """How right-to-left text is written to a terminal."""
     prices: dict[str, Price] = Field(default_factory=dict)

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "compare": "Compare two runs of the same scenarios: what flipped, and whether it can be chance.",
     "chat": "Talk to the bot by text.",
     "dial": "Ring a Twilio bot as a simulated carrier and report what a caller would have heard.",
+    "serve": "Answer the phone behind Twilio.",
     "init": "Write a starter project into an empty folder.",
     "prompts": "Import, compare, activate and render the businesses' prompts.",
     "calls": "Look at stored calls.",

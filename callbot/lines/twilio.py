@@ -187,6 +187,11 @@ class TwilioLine:
         """The carrier has said elsewhere (a status callback) that the call is over."""
         self._stopped_elsewhere.set()
 
+    @property
+    def hanging_up(self) -> bool:
+        """Whether ``HangUp`` was performed."""
+        return self._hanging_up is not None
+
     async def close(self) -> None:
         """Finish hanging up, if that was asked for, and close the socket. Idempotent."""
         if self._hanging_up is not None:

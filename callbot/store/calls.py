@@ -27,6 +27,10 @@ class CallExists(StoreError):
     """A call of this id is already in the database."""
 
 
+class NumberTaken(StoreError):
+    """An entry of this number is already written."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallInfo:
     """A call in a list. Times in UTC; ``ended_at`` and ``ended_by`` are None while it runs or if it broke off."""
@@ -289,7 +293,7 @@ def append_entries(
     try:
         session.execute(insert(EventRow), rows)
     except IntegrityError as error:
-        raise StoreError(f'the call "{call_id}": an entry of these numbers is already written') from error
+        raise NumberTaken(f'the call "{call_id}": an entry of these numbers is already written') from error
 
 
 _TURNS = (Occasion.CALLER_SPOKE, Occasion.AFTER_FAREWELL)

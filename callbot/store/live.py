@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from callbot.record import Entry
-from callbot.store.calls import CallExists, append_entries, call_row, finish_row, start_row
+from callbot.store.calls import (
+    CallExists,
+    NumberTaken,
+    append_entries,
+    call_row,
+    finish_row,
+    start_row,
+)
 from callbot.store.engine import Database, StoreError
 from callbot.store.tables import CallRow, EventRow, LeaseRow, StreamRow
 
@@ -50,6 +58,24 @@ class Finish:
     turns: int | None = None
 
 
+class WriteRefused(StoreError):
+    """What is to be written of a call contradicts what stands there; no later try would go better."""
+
+    def __init__(self, call_id: str, why: str) -> None:
+        super().__init__(f'the call "{call_id}" cannot be written: {why}')
+        self.call_id = call_id
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that was let in while the database could not be asked: what should have been written then."""
+
+    header: Mapping[str, Any]
+    nonce: str
+    until: dt.datetime
+    """Of the lease."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallWrite:
     """What is to be written of one call, all or none. ``entries`` carry their numbers."""
@@ -60,6 +86,8 @@ class CallWrite:
     finish: Finish | None = None
     release: bool = False
     """Give up the lease with it."""
+    admission: Admission | None = None
+    """The call may be unknown: begin it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +207,23 @@ class LiveCalls:
     def commit(self, holder: str, writes: Sequence[CallWrite]) -> set[str]:
         """Write what happened on calls, in one transaction; return the calls that are not ours any more.
 
-        A call that ``holder`` has no lease of is left out.
+        A call that ``holder`` has no lease of is left out. Raises WriteRefused, and then nothing is
+        written of any call.
         """
         lost: set[str] = set()
         now = _now()
         with self._database.write() as session:
             for write in sorted(writes, key=lambda write: write.call_id):  # one order: nobody deadlocks
                 lease = session.get(LeaseRow, write.call_id, with_for_update=True)
+                if lease is None and write.admission is not None:
+                    lease = _make_up_for(session, write.call_id, write.admission, holder, now)
                 if lease is None or lease.holder != holder:
                     lost.add(write.call_id)
                     continue
-                append_entries(session, write.call_id, list(write.entries), now)
+                try:
+                    append_entries(session, write.call_id, list(write.entries), now)
+                except (NumberTaken, IntegrityError) as error:
+                    raise WriteRefused(write.call_id, str(error)) from error
                 if write.snapshot is not None:
                     call_row(session, write.call_id).snapshot = dict(write.snapshot)
                 if write.finish is not None:
@@ -247,6 +281,27 @@ def _give(session: Session, call_id: str, nonce: str, attempt: int, expires_at: 
     session.add(StreamRow(nonce=nonce, call_id=call_id, attempt=attempt, expires_at=expires_at, used_at=None))
     session.flush()
     return Stream(nonce, attempt, expires_at, used=False)
+
+
+def _make_up_for(
+    session: Session, call_id: str, admission: Admission, holder: str, now: dt.datetime
+) -> LeaseRow | None:
+    """Write down a call's beginning after the fact; None if it is over, which nobody could know."""
+    call = session.get(CallRow, call_id)
+    if call is None:
+        start_row(session, call_id, admission.header)
+    elif call.ended_at is not None:
+        return None
+    stream = session.get(StreamRow, admission.nonce)
+    if stream is None:
+        newest = _newest(session, call_id)
+        _give(session, call_id, admission.nonce, newest.attempt + 1 if newest else 1, now)
+        stream = session.get_one(StreamRow, admission.nonce)
+    stream.used_at = now
+    lease = LeaseRow(call_id=call_id, holder=holder, expires_at=admission.until)
+    session.add(lease)
+    session.flush()
+    return lease
 
 
 def _newest(session: Session, call_id: str) -> Stream | None:

@@ -1,0 +1,1 @@
+"""The web application behind Twilio: webhooks, greeting audio, media sockets, calls that survive it."""

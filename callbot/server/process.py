@@ -1,0 +1,86 @@
+"""The server process: uvicorn around the application, and an end that cuts no caller off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from types import FrameType
+
+import uvicorn
+
+from callbot.server.app import make_app
+from callbot.server.host import CallHost
+from callbot.server.options import ServeOptions
+
+WS_MAX_BYTES = 64 * 1024
+"""A frame of Twilio's holds 20 ms; anything near this is no carrier's."""
+SHUTDOWN_SECONDS = 10
+
+_log = logging.getLogger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first SIGTERM or SIGINT calls in progress go on to their end; on the second they do not."""
+
+    def __init__(self, config: uvicorn.Config, host: CallHost) -> None:
+        super().__init__(config)
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self._loop.call_soon_threadsafe(self._exit, sig)
+
+    def _exit(self, sig: int) -> None:
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        else:
+            _log.warning("asked twice; stopping now", extra={"signal": signal.Signals(sig).name})
+            self._draining.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            await self._host.drain()
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self._host.release()))
+            self.should_exit = True
+
+
+def run(options: ServeOptions, address: str, port: int) -> None:
+    """Serve until a signal ends it. Raises CallbotError for what keeps it from starting."""
+    config = uvicorn.Config(
+        app=_never,
+        host=address,
+        port=port,
+        ws="websockets-sansio",
+        ws_max_size=WS_MAX_BYTES,
+        ws_ping_interval=None,  # the carrier sends 50 frames a second; silence is noticed by the line
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    runner = asyncio.Runner(loop_factory=config.get_loop_factory())
+    with runner:
+        runner.run(_serve(config, options))
+
+
+async def _serve(config: uvicorn.Config, options: ServeOptions) -> None:
+    host = CallHost(options)
+    try:
+        await host.start()
+        config.app = make_app(host)
+        server = DrainingServer(config, host)
+        _log.info("serving", extra={"url": options.public_url, "address": config.host, "port": config.port})
+        await server.serve()
+    finally:
+        await host.close()
+
+
+async def _never(scope: object, receive: object, send: object) -> None:
+    raise RuntimeError("the application is made once its parts have started")
