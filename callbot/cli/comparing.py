@@ -36,10 +36,16 @@ def show_comparison(
     a: Report, b: Report, outputs: ComparisonOutputs, bidi: Bidi, *, a_is: str = "A", b_is: str = "B"
 ) -> int:
     """Compare, write what was asked for, print it, and return the exit code. Raises CallbotError."""
-    comparison = compare(a, b, a_is=a_is, b_is=b_is)
-    compared = Compared(comparison, a, b)
+    compared = Compared(compare(a, b, a_is=a_is, b_is=b_is), a, b)
+    write_comparison(compared, outputs)
+    print_comparison(compared, Console(highlight=False), bidi)
+    return LOSS if compared.comparison.loss else NO_LOSS
+
+
+def write_comparison(compared: Compared, outputs: ComparisonOutputs) -> None:
+    """Write a comparison wherever it was asked for. Raises CallbotError."""
     if outputs.json is not None:
-        write_whole(outputs.json, comparison.model_dump_json(indent=2, by_alias=True) + "\n")
+        write_whole(outputs.json, compared.comparison.model_dump_json(indent=2, by_alias=True) + "\n")
     if outputs.markdown is not None:
         from callbot.reporting.comparison_markdown import write_comparison_markdown
 
@@ -48,5 +54,3 @@ def show_comparison(
         from callbot.reporting.comparison_html import write_comparison_html
 
         write_comparison_html(compared, outputs.html)
-    print_comparison(compared, Console(highlight=False), bidi)
-    return LOSS if comparison.loss else NO_LOSS

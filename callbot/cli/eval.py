@@ -48,6 +48,10 @@ def evaluate(
     ] = False,
     database: Annotated[str | None, typer.Option(help="Database URL.", metavar="URL")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Attempts at each scenario.")] = 1,
+    stop_early: Annotated[
+        bool,
+        typer.Option("--stop-early", help="Spare attempts that can change no majority; critical make all."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed passed to models that take one.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 8,
     max_requests: Annotated[
@@ -70,7 +74,15 @@ def evaluate(
     ] = None,
     fail_under: Annotated[
         list[str] | None,
-        typer.Option("--fail-under", metavar="METRIC>=X", help="One more condition of the gate."),
+        typer.Option(
+            "--fail-under",
+            metavar="METRIC>=X",
+            help="One more condition of the gate; of some scenarios: tag:NAME=all, business:ID>=X.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="A run that this one must not do worse than.", metavar="RUN", show_default=False),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the report here.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
@@ -119,5 +131,7 @@ def evaluate(
         reports_dir=settings.reports_dir,
         outputs=Outputs(json_file, junit_file, markdown_file),
         bidi=bidi.value if bidi else settings.bidi,
+        stop_early=stop_early,
+        baseline=baseline,
     )
     raise typer.Exit(run_evaluation(evaluation))

@@ -8,20 +8,24 @@ import difflib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from callbot.cli.baseline import held_against, read_baseline
 from callbot.cli.outputs import check_writable
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget, planned_requests
 from callbot.evals.cost import estimated_cost
+from callbot.evals.callers import Callers
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
+from callbot.evals.rounds import run_until_decided
 from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
@@ -68,6 +72,10 @@ class Evaluation:
     reports_dir: Path
     outputs: Outputs
     bidi: Bidi
+    stop_early: bool = False
+    """Make no more attempts at a scenario whose majority is decided."""
+    baseline: Path | None = None
+    """An earlier run that this one must not do worse than."""
 
 
 def list_scenarios(selection: Selection) -> None:
@@ -87,6 +95,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     cassette = _cassette(evaluation)
     model = _model(evaluation, cassette)
     _check_outputs(evaluation.outputs)
+    baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
     planned = _plan(evaluation, model, console)
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     folder = new_folder(evaluation.reports_dir, started_at, model.name)
@@ -100,9 +109,14 @@ def run_evaluation(evaluation: Evaluation) -> int:
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     with progress(console, len(attempts), planned) as shown:
         runner = Runner(
-            _paced(model, pace), folder, budget=budget, cassette=cassette, on_finished=_shown(shown, budget)
+            _paced(model, pace),
+            folder,
+            budget=budget,
+            cassette=cassette,
+            callers=Callers(seed=evaluation.seed),
+            on_finished=_shown(shown, budget),
         )
-        results = asyncio.run(_run(runner, model, attempts, evaluation.concurrency))
+        results = asyncio.run(_run(runner, model, attempts, evaluation))
     facts = RunFacts(
         id=folder.name,
         started_at=started_at,
@@ -115,11 +129,14 @@ def run_evaluation(evaluation: Evaluation) -> int:
         spent=budget.spent if price else None,
         refusals=pace.refusals,
         waited=pace.waited,
+        stop_early=evaluation.stop_early,
     )
     if cassette is not None:
         complete = not results.interrupted and results.stopped_by is None
         console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     report = build_report(evaluation.selection, results, facts, evaluation.thresholds)
+    if baseline is not None:
+        report = held_against(baseline, report, folder, console, evaluation.bidi)
     write_report(report, folder, evaluation.outputs)
     print_report(report, console, evaluation.bidi, folder)
     return _exit_code(report, results)
@@ -158,7 +175,11 @@ def _paced(model: Model, pace: Pace) -> Model:
 def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
     selection = evaluation.selection
     for threshold in evaluation.thresholds:
-        refuse_unreachable(threshold, selection.scenarios, repeat=evaluation.repeat)
+        refuse_unreachable(
+            threshold, selection.scenarios, repeat=evaluation.repeat, stop_early=evaluation.stop_early
+        )
+    if evaluation.stop_early and evaluation.repeat == 1:
+        raise CallbotError("--stop-early needs --repeat 2 or more: one attempt decides nothing early")
     planned = planned_requests(selection.scenarios, selection.businesses, evaluation.repeat)
     limit = evaluation.max_requests
     if limit is not None and planned > limit:
@@ -168,7 +189,7 @@ def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
         )
     why = "" if evaluation.model_name else _why_default(model)
     runs = len(selection.scenarios) * evaluation.repeat
-    size = f"{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
+    size = f"{'up to ' if evaluation.stop_early else ''}{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
     console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
     if model.latency is None:
         console.print(_money(evaluation, model), markup=False, soft_wrap=True)
@@ -229,9 +250,14 @@ def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport
     return finished
 
 
-async def _run(runner: Runner, model: Model, attempts: Sequence[Attempt], concurrency: int) -> Results:
+async def _run(runner: Runner, model: Model, attempts: Sequence[Attempt], evaluation: Evaluation) -> Results:
+    def run(some: Sequence[Attempt]) -> Coroutine[Any, Any, Results]:
+        return runner.run(some, evaluation.concurrency)
+
     try:
-        return await runner.run(attempts, concurrency)
+        if evaluation.stop_early:
+            return await run_until_decided(attempts, evaluation.repeat, run)
+        return await run(attempts)
     finally:
         await model.close()
 

@@ -30,6 +30,11 @@ from callbot.evals.report import INFRA_LIMIT, GateRule, Interval, Report, Scenar
 from callbot.evals.scenario import CRITICAL
 from callbot.evals.statistics import mcnemar, paired_interval, sign_flip
 
+
+class NothingToCompare(CallbotError):
+    """Every scenario is infra on one side."""
+
+
 MARGIN = 0.1
 """A difference in pass rate that matters: "no difference" means that the interval leaves none so large."""
 
@@ -67,7 +72,7 @@ def compare(a: Report, b: Report, *, a_is: str = "A", b_is: str = "B") -> Compar
     pairs = [(scenario, others[scenario.name]) for scenario in a.scenarios]
     answered = [(one, other) for one, other in pairs if one.passed is not None and other.passed is not None]
     if not answered:
-        raise CallbotError(f"no scenario was answered in both {a_is} and {b_is}: nothing can be compared")
+        raise NothingToCompare(f"no scenario was answered in both {a_is} and {b_is}: nothing can be compared")
     tried = [(_attempts(one), _attempts(other)) for one, other in answered]
     differences = [after.share - before.share for before, after in tried]
     tests = _tests(answered, tried, differences)
@@ -87,6 +92,8 @@ def compare(a: Report, b: Report, *, a_is: str = "A", b_is: str = "B") -> Compar
         metrics=_metrics(a, b, answered),
         tokens_a=a.summary.tokens,
         tokens_b=b.summary.tokens,
+        cost_a=a.summary.cost,
+        cost_b=b.summary.cost,
         settling=_settling(tried, differences) if verdict == "inconclusive" else None,
         smallest_detectable=smallest_detectable(len(answered)),
         notes=_notes(a, b),
@@ -216,6 +223,7 @@ def _side(report: Report) -> Side:
         model=run.model,
         prompts=run.prompts,
         repeat=run.repeat,
+        stop_early=run.stop_early,
         seed=run.seed,
         infra=report.summary.infra,
     )

@@ -26,6 +26,7 @@ class Side(_Part):
     model: str
     prompts: list[PromptUsed]
     repeat: int
+    stop_early: bool
     seed: int
     infra: int
     """Attempts at which the provider failed; they count for nothing."""

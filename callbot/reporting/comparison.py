@@ -220,6 +220,9 @@ def _relative(before: float, after: float) -> str:
 def sides(comparison: Comparison) -> list[tuple[str, str]]:
     """``A`` and ``B`` with what each was."""
     return [
-        (name, f"{side.id}  {side.model}, {view.count(side.repeat, 'attempt')} each")
+        (
+            name,
+            f"{side.id}  {side.model}, {'up to ' if side.stop_early else ''}{view.count(side.repeat, 'attempt')} each",
+        )
         for name, side in (("A", comparison.a), ("B", comparison.b))
     ]
