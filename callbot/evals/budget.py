@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from callbot.business import Business
 from callbot.errors import CallbotError
-from callbot.evals.scenario import CallerTurn, Scenario
+from callbot.evals.casting import AdaptiveSpec, CallerTurn
+from callbot.evals.scenario import Scenario
 from callbot.models.base import Delta, Finished, Model, Request
 from callbot.prices import Price
 
@@ -80,12 +81,17 @@ class Counted:
 def planned_requests(scenarios: Sequence[Scenario], businesses: Mapping[str, Business], repeat: int) -> int:
     """How many requests the scenarios will make: one for each turn that gives the model something to answer.
 
-    Second requests (the guard's, the reader's) and interrupted turns come on top or off.
+    Second requests (the guard's, the reader's) and interrupted turns come on top or off. How long a
+    caller without a script will talk is a guess.
     """
-    return repeat * sum(
-        sum(_is_asked(turn, businesses[scenario.business]) for turn in scenario.turns)
-        for scenario in scenarios
-    )
+    return repeat * sum(_planned(scenario, businesses[scenario.business]) for scenario in scenarios)
+
+
+def _planned(scenario: Scenario, business: Business) -> int:
+    caller = scenario.caller
+    if isinstance(caller, AdaptiveSpec):  # the opening, each detail, and the goodbye
+        return min(caller.max_turns, 2 + len(caller.facts))
+    return sum(_is_asked(turn, business) for turn in scenario.turns)
 
 
 def _is_asked(turn: CallerTurn, business: Business) -> bool:

@@ -50,8 +50,8 @@ def written(language: str) -> dict[str, Any]:
 
 @cache
 def phrases(language: str) -> Phrases:
-    """The phrases of a language; those of English for one that has none."""
-    data = written(language if language in LANGUAGES else "en")
+    """The phrases of a language."""
+    data = written(language)
     hears = data["hears"]
     return Phrases(
         Hears(
