@@ -193,8 +193,9 @@ def write_transcripts(calls: Iterable[Transcript], path: Path) -> None:
 def transcript_line(call: Transcript) -> str:
     """A call as its line; keys that were never given are left out."""
     data = call.model_dump(exclude_unset=True)
-    if len(reasons := data.get("end_reason", ())) == 1:
-        data["end_reason"] = reasons[0]
+    reasons = data.pop("end_reason", [])
+    if reasons:
+        data["end_reason"] = reasons[0] if len(reasons) == 1 else reasons
     return json.dumps(data, ensure_ascii=False)
 
 
