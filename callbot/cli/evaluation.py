@@ -20,8 +20,8 @@ from callbot.cli.outputs import check_writable
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget, planned_requests
-from callbot.evals.cost import estimated_cost
 from callbot.evals.callers import Callers
+from callbot.evals.cost import estimated_cost
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
@@ -29,6 +29,7 @@ from callbot.evals.rounds import run_until_decided
 from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
+from callbot.evals.totals import counterfactual
 from callbot.files import write_whole
 from callbot.models.base import Model
 from callbot.models.cassette import Cassette, Unplugged, parse_cassette
@@ -50,6 +51,29 @@ class Outputs:
     json: Path | None = None
     junit: Path | None = None
     markdown: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterEnds:
+    """What is made of bad ends: whether calls run on after premature ones, and what leads and minutes cost."""
+
+    run_on: bool = False
+    value_of_lead: float | None = None
+    cost_per_minute: float | None = None
+
+    def __post_init__(self) -> None:
+        """Leads can be counted as lost only on calls that ran on."""
+        if self.value_of_lead is not None and not self.run_on:
+            raise CallbotError(
+                "--value-of-lead needs --continue: only a call that runs on shows what was lost"
+            )
+
+    def add_up(self, report: Report) -> None:
+        """Put what bad ends cost into the report, if it was asked for."""
+        if self.run_on or self.cost_per_minute is not None:
+            report.summary.counterfactual = counterfactual(
+                report.scenarios, value_of_lead=self.value_of_lead, cost_per_minute=self.cost_per_minute
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,7 @@ class Evaluation:
     """Make no more attempts at a scenario whose majority is decided."""
     baseline: Path | None = None
     """An earlier run that this one must not do worse than."""
+    after_ends: AfterEnds = AfterEnds()
 
 
 def list_scenarios(selection: Selection) -> None:
@@ -92,31 +117,30 @@ def list_scenarios(selection: Selection) -> None:
 def run_evaluation(evaluation: Evaluation) -> int:
     """Run it and return the exit code. Raises CallbotError for what cannot be run at all."""
     console = Console(highlight=False)
-    cassette = _cassette(evaluation)
-    model = _model(evaluation, cassette)
+    cassette = cassette_of(evaluation)
+    model = model_of(evaluation, cassette)
     _check_outputs(evaluation.outputs)
     baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
-    planned = _plan(evaluation, model, console)
+    planned = announce(evaluation, model, console)
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     folder = new_folder(evaluation.reports_dir, started_at, model.name)
     price = evaluation.prices.get(model.name)
     budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
-    attempts = [
-        Attempt(scenario, evaluation.selection.businesses[scenario.business], number)
-        for scenario in evaluation.selection.scenarios
-        for number in range(1, evaluation.repeat + 1)
-    ]
+    attempts = attempts_of(evaluation)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     with progress(console, len(attempts), planned) as shown:
         runner = Runner(
-            _paced(model, pace),
+            paced(model, pace),
             folder,
             budget=budget,
             cassette=cassette,
             callers=Callers(seed=evaluation.seed),
             on_finished=_shown(shown, budget),
+            run_on=evaluation.after_ends.run_on,
         )
-        results = asyncio.run(_run(runner, model, attempts, evaluation))
+        results = asyncio.run(
+            _closing(model, run_attempts(runner, attempts, evaluation, evaluation.concurrency))
+        )
     facts = RunFacts(
         id=folder.name,
         started_at=started_at,
@@ -135,6 +159,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         complete = not results.interrupted and results.stopped_by is None
         console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     report = build_report(evaluation.selection, results, facts, evaluation.thresholds)
+    evaluation.after_ends.add_up(report)
     if baseline is not None:
         report = held_against(baseline, report, folder, console, evaluation.bidi)
     write_report(report, folder, evaluation.outputs)
@@ -142,14 +167,25 @@ def run_evaluation(evaluation: Evaluation) -> int:
     return _exit_code(report, results)
 
 
-def _cassette(evaluation: Evaluation) -> Cassette | None:
+def attempts_of(evaluation: Evaluation) -> list[Attempt]:
+    """Every attempt that was asked for, scenario by scenario."""
+    return [
+        Attempt(scenario, evaluation.selection.businesses[scenario.business], number)
+        for scenario in evaluation.selection.scenarios
+        for number in range(1, evaluation.repeat + 1)
+    ]
+
+
+def cassette_of(evaluation: Evaluation) -> Cassette | None:
+    """The cassette that answers are kept on, if one is. Raises CallbotError."""
     if evaluation.cassette is None:
         return None
     mode, path = parse_cassette(evaluation.cassette)
     return Cassette.open(path, mode, seed=evaluation.seed)
 
 
-def _model(evaluation: Evaluation, cassette: Cassette | None) -> Model:
+def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
+    """The model to evaluate. Raises CallbotError."""
     reads = cassette is not None and cassette.mode == "read"
     name = evaluation.model_name or (cassette.only_model() if cassette and reads else None)
     if name is None and os.environ.get("CI"):
@@ -168,11 +204,13 @@ def _model(evaluation: Evaluation, cassette: Cassette | None) -> Model:
     return model
 
 
-def _paced(model: Model, pace: Pace) -> Model:
+def paced(model: Model, pace: Pace) -> Model:
+    """The model, asked at the pace that its provider takes."""
     return Paced(model, pace) if model.latency is None else model
 
 
-def _plan(evaluation: Evaluation, model: Model, console: Console) -> int:
+def announce(evaluation: Evaluation, model: Model, console: Console) -> int:
+    """Say what will run; how many requests that is. Raises CallbotError for what limits or gates forbid."""
     selection = evaluation.selection
     for threshold in evaluation.thresholds:
         refuse_unreachable(
@@ -250,14 +288,22 @@ def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport
     return finished
 
 
-async def _run(runner: Runner, model: Model, attempts: Sequence[Attempt], evaluation: Evaluation) -> Results:
-    def run(some: Sequence[Attempt]) -> Coroutine[Any, Any, Results]:
-        return runner.run(some, evaluation.concurrency)
+async def run_attempts(
+    runner: Runner, attempts: Sequence[Attempt], evaluation: Evaluation, concurrency: int
+) -> Results:
+    """Run attempts, all of them or until each scenario is decided."""
 
+    def run(some: Sequence[Attempt]) -> Coroutine[Any, Any, Results]:
+        return runner.run(some, concurrency)
+
+    if evaluation.stop_early:
+        return await run_until_decided(attempts, evaluation.repeat, run)
+    return await run(attempts)
+
+
+async def _closing(model: Model, running: Coroutine[Any, Any, Results]) -> Results:
     try:
-        if evaluation.stop_early:
-            return await run_until_decided(attempts, evaluation.repeat, run)
-        return await run(attempts)
+        return await running
     finally:
         await model.close()
 

@@ -23,7 +23,7 @@ class Budget:
     """Counts requests to the model, and what they cost. A limit that is None is none.
 
     ``price``: of the model, None if it is not known. ``spent``: what the answers so far cost. Requests
-    in flight when ``max_cost`` is reached are still paid for.
+    in flight when ``max_cost`` is reached are still paid for. ``within``: another's limits, which hold too.
     """
 
     limit: int | None = None
@@ -31,6 +31,7 @@ class Budget:
     price: Price | None = None
     max_cost: float | None = None
     spent: float = 0.0
+    within: Budget | None = None
 
     def spend(self) -> None:
         """Count one request. Raises RequestsExhausted."""
@@ -40,10 +41,14 @@ class Budget:
             )
         if self.limit is not None and self.used >= self.limit:
             raise RequestsExhausted(f"--max-requests {self.limit} was reached; what ran is kept")
+        if self.within is not None:
+            self.within.spend()
         self.used += 1
 
     def pay(self, finished: Finished) -> None:
         """Add what an answer cost. Raises CallbotError for one without token counts if cost is limited."""
+        if self.within is not None:
+            self.within.pay(finished)
         if self.price is None:
             return
         if self.max_cost is not None and not finished.input_tokens + finished.output_tokens:
