@@ -27,7 +27,9 @@ _LIST_NUMBER = re.compile(r"\s*\d{1,2}\.")
 _URL = re.compile(r"(?:[a-z0-9+.-]{0,16}://|www\.)\S*", re.IGNORECASE)
 _MARKDOWN_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _LINE_MARKUP = re.compile(r"^\s*(?:```[A-Za-z]*\n|#{1,6}\s+|[-*\u2022]\s+|>\s+|\d{1,2}[.)]\s+(?=\D))")
-_INLINE_MARKUP = re.compile(r"\*+|`+|~~|(?<!\w)_+|_+(?!\w)")
+_STAR_CODE = r"(?<![*\w])\*(?=\d{3,5}(?![\d*]))"
+"""The star of a short number such as *2700: it is dialled, and said."""
+_INLINE_MARKUP = re.compile(rf"(?!{_STAR_CODE})\*+|`+|~~|(?<!\w)_+|_+(?!\w)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _UNSPEAKABLE = re.compile(r"[{}\[\]<>|\\]")
 _MAY_BE_MARKUP = re.compile(r"[*_`~#<>\[\]{}|\\\u2022:-]|[wW]{3}|\d[.)]")

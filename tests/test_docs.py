@@ -49,7 +49,7 @@ def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
     for call in CALLS:
         name = call.split()[1]
         text = helps[name]
-        if name in ("prompts", "calls", "leads", "db"):
+        if name in ("prompts", "greeting", "calls", "leads", "db"):
             continue
         for option in re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", call):
             assert re.search(rf"(?<![\w-]){re.escape(option)}\b", text), f"{call}: {option} is not in --help"
@@ -58,7 +58,9 @@ def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
 def test_subcommands_in_the_readme_exist(tmp_path: Path) -> None:
     """``callbot prompts import ...`` and its like."""
     shown = {
-        tuple(call.split()[1:3]) for call in CALLS if call.split()[1] in ("prompts", "calls", "leads", "db")
+        tuple(call.split()[1:3])
+        for call in CALLS
+        if call.split()[1] in ("prompts", "greeting", "calls", "leads", "db")
     }
     assert shown
     for name, subcommand in sorted(shown):

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "serve": "Answer the phone behind Twilio.",
     "init": "Write a starter project into an empty folder.",
     "prompts": "Import, compare, activate and render the businesses' prompts.",
+    "greeting": "Render and check what callers hear first.",
     "calls": "Look at stored calls.",
     "leads": "List and export collected leads.",
     "db": "Look after the database.",

@@ -91,6 +91,11 @@ def read_audio(source: Path | bytes, target: AudioFormat) -> bytes:
     Raises UnreadableAudio.
     """
     samples, rate = read_samples(source)
+    return convert_samples(samples, rate, target)
+
+
+def convert_samples(samples: npt.NDArray[np.float32], rate: int, target: AudioFormat) -> bytes:
+    """Samples between -1 and 1 at ``rate``, in another format."""
     return convert(_pcm16(samples * _FULL_SCALE), AudioFormat("pcm16", rate), target)
 
 

@@ -48,6 +48,8 @@ class BusinessMouth:
             return
         language = self._business.language
         said = speakable(text, language, self._business.phone_region)
+        if not said:
+            raise SpeechFailed(f"there is nothing to say in a text of {len(text)} characters")
         converter = Converter(self._voice.format, self._format)
         heard = 0
         async with aclosing(self._voice.synthesise(said, language)) as pieces:

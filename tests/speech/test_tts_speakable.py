@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbot.speech.speakable import speakable
+from callbot.spoken import speakable as without_markup
 
 HEBREW = [
     ("המספר שלך 052-123-4567, נכון?", "המספר שלך אפס חמש שתיים, אחת שתיים שלוש, ארבע חמש שש שבע, נכון?"),
@@ -96,3 +97,17 @@ def test_no_digit_and_no_sign_is_ever_left(text, where):
     assert re.findall(r"[\d*_`~#<>\[\]{}|\\@$%^&+=/₪€£°😀]", said) == []
     assert said == " ".join(said.split())
     assert speakable(said, *where) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("חייגו *2700 עכשיו", "חייגו *2700 עכשיו"),
+        ("(ל-*6050)", "(ל-*6050)"),
+        ("**2700** או *2700*", "2700 או 2700"),
+        ("*15 חדרים* ו-**250 שקלים**", "15 חדרים ו-250 שקלים"),
+    ],
+)
+def test_the_star_of_a_short_number_is_no_markup(written, shown):
+    """A model's words keep it, so that it can be said."""
+    assert without_markup(written) == shown

@@ -20,7 +20,7 @@ _LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]{0,15}://)?(?:www\.)?(?P<host>[^\s/:?#]+)", re.IGNORECASE)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _DOMAIN = re.compile(r"(?<![\w.])(?:[a-z0-9-]+\.)+(?:com|org|net|info|biz|io|app|co|il|uk)\b", re.IGNORECASE)
-_STAR_CODE = re.compile(r"(?<![*\w])\*(?P<code>\d{2,6})(?![\d*])")
+_STAR_CODE = re.compile(r"(?<![*\w])\*(?P<code>\d{3,5})(?![\d*])")
 _FORMAT_SIGNS = frozenset("°")
 _DROPPED = frozenset({"So", "Sk", "Cs", "Co", "Cn", "Cf", "Cc", "Me"})
 """Unicode categories that no voice reads: emoji and their modifiers, invisible and unassigned characters."""
