@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,10 @@ app = typer.Typer()
 
 @app.command()
 def evaluate(
-    paths: Annotated[list[Path], typer.Argument(help="Scenario files and folders.", show_default=False)],
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Scenario files and folders.", show_default=False)
+    ] = None,
     select: Annotated[
         list[str] | None,
         typer.Option("-k", help="Only scenarios with this text in their name.", metavar="TEXT"),
@@ -27,6 +31,18 @@ def evaluate(
     list_only: Annotated[
         bool, typer.Option("--list", help="List the selected scenarios; run nothing.")
     ] = False,
+    last_failed: Annotated[
+        bool, typer.Option("--last-failed", help="Only scenarios that failed in the newest run.")
+    ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on with a run that was cut off, on its own options.", metavar="RUN", show_default=False
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run again what a changed file concerns, until Ctrl-C.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(help="offline, openai:NAME, openai:NAME@BASE_URL or scripted:FILE."),
@@ -37,6 +53,14 @@ def evaluate(
             "--prompt",
             metavar="[ID=]FILE",
             help="A prompt text or business file in place of the one on disk.",
+        ),
+    ] = None,
+    vs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vs",
+            metavar="[ID=]FILE",
+            help="Another prompt to compare with that of --prompt or the one on disk, in the same run.",
         ),
     ] = None,
     prompts_dir: Annotated[
@@ -84,6 +108,18 @@ def evaluate(
         Path | None,
         typer.Option(help="A run that this one must not do worse than.", metavar="RUN", show_default=False),
     ] = None,
+    run_on: Annotated[
+        bool,
+        typer.Option(
+            "--continue", help="Go on after a premature end, to show which details of the lead it would lose."
+        ),
+    ] = False,
+    value_of_lead: Annotated[
+        float | None, typer.Option(min=0, help="With --continue, add up the leads lost at this value.")
+    ] = None,
+    cost_per_minute: Annotated[
+        float | None, typer.Option(min=0, help="Add up the minutes that late ends waste at this cost.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the report here.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown here.")] = None,
@@ -94,44 +130,88 @@ def evaluate(
 ) -> None:
     """Replay scenarios and score whether calls end when they should.
 
-    Exit codes: 0 the gate holds; 1 it does not; 2 bad usage or input; 3 more than 10% of the runs
-    failed at the provider; 130 interrupted (what ran is kept).
+    Exit codes: 0 the gate holds (with --vs: no significant loss); 1 it does not; 2 bad usage or input;
+    3 more than 10% of the runs failed at the provider; 130 interrupted (what ran is kept; --resume goes
+    on). With --watch, Ctrl-C leaves with the exit code of the last run.
     """
-    from callbot.cli.evaluation import Evaluation, Outputs, list_scenarios, run_evaluation
-    from callbot.cli.sources import business_lookup
+    from callbot.cli.evaluation import AfterEnds, Evaluation, Outputs, list_scenarios, run_evaluation
+    from callbot.cli.resuming import Narrowed, given, resumed_call
+    from callbot.cli.sources import business_lookup, prompts_folder
     from callbot.config import load_settings
+    from callbot.errors import CallbotError
     from callbot.evals.gate import parse_threshold
+    from callbot.evals.selection import Selection, prompt_files
     from callbot.evals.selection import select as select_scenarios
+    from callbot.lookup import DEFAULT_PROMPTS_DIR
 
     settings = load_settings(database=database, prompts_dir=prompts_dir, reports_dir=reports_dir)
-    selection = select_scenarios(
-        paths,
-        business_lookup(settings, paths, active=active),
-        names=select or [],
-        tags=tag or [],
-        businesses=business or [],
-        prompts=prompt or [],
-    )
+    if resume is not None and (call := resumed_call(ctx, resume, settings.reports_dir)):
+        return call()
+    if not paths:
+        ctx.fail("Missing argument 'PATHS...'.")
+    if vs:
+        of_one = {
+            "--fail-under": fail_under,
+            "--junit": junit_file,
+            "--baseline": baseline,
+            "--resume": resume,
+            "--watch": watch,
+        }
+        if unfit := next((option for option, is_given in of_one.items() if is_given), None):
+            raise CallbotError(f"{unfit} is about one run, and --vs makes two; leave one of them out")
+    if watch and (resume or list_only):
+        raise CallbotError("--watch runs by itself: leave out --resume and --list")
+    narrowed = Narrowed.by(settings.reports_dir, last_failed=last_failed, resume=resume)
+    if narrowed.is_empty:
+        typer.echo(f"No scenario failed in {narrowed.source}")
+        return None
+
+    def selected(prompts: Sequence[str] = prompt or ()) -> Selection:
+        everything = select_scenarios(
+            paths,
+            business_lookup(settings, paths, active=active),
+            names=select or [],
+            tags=tag or [],
+            businesses=business or [],
+            prompts=prompts,
+        )
+        return narrowed.of(everything)
+
     if list_only:
-        list_scenarios(selection)
-        return
-    evaluation = Evaluation(
-        selection=selection,
-        model_name=model or settings.model,
-        repeat=repeat,
-        seed=seed,
-        concurrency=concurrency,
-        max_requests=max_requests,
-        max_cost=max_cost,
-        prices=settings.prices,
-        currency=settings.currency,
-        cassette=cassette,
-        thresholds=[parse_threshold(text) for text in fail_under or []],
-        changes_prompt=bool(prompt),
-        reports_dir=settings.reports_dir,
-        outputs=Outputs(json_file, junit_file, markdown_file),
-        bidi=bidi.value if bidi else settings.bidi,
-        stop_early=stop_early,
-        baseline=baseline,
-    )
-    raise typer.Exit(run_evaluation(evaluation))
+        list_scenarios(selected())
+        return None
+
+    def prepared() -> Evaluation:
+        return Evaluation(
+            selection=selected(),
+            options={**(narrowed.earlier.plan.options if narrowed.earlier else {}), **given(ctx)},
+            resumed=narrowed.earlier,
+            model_name=model or settings.model,
+            repeat=repeat,
+            seed=seed,
+            concurrency=concurrency,
+            max_requests=max_requests,
+            max_cost=max_cost,
+            prices=settings.prices,
+            currency=settings.currency,
+            cassette=cassette,
+            thresholds=[parse_threshold(text) for text in fail_under or []],
+            changes_prompt=bool(prompt),
+            reports_dir=settings.reports_dir,
+            outputs=Outputs(json_file, junit_file, markdown_file),
+            bidi=bidi.value if bidi else settings.bidi,
+            stop_early=stop_early,
+            baseline=baseline,
+            after_ends=AfterEnds(run_on, value_of_lead, cost_per_minute),
+        )
+
+    if watch:
+        from callbot.cli.watching import watch_evaluation
+
+        places = [*paths, prompts_folder(settings, paths) or DEFAULT_PROMPTS_DIR, *prompt_files(prompt or [])]
+        raise typer.Exit(watch_evaluation(prepared, places))
+    if vs:
+        from callbot.cli.versus import run_versus
+
+        raise typer.Exit(run_versus(prepared(), selected(vs)))
+    raise typer.Exit(run_evaluation(prepared()))

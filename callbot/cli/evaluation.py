@@ -8,8 +8,9 @@ import difflib
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from rich.console import Console
 
 from callbot.cli.baseline import held_against, read_baseline
 from callbot.cli.outputs import check_writable
+from callbot.cli.players import Bot, Players, plugged_model
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget, planned_requests
-from callbot.evals.callers import Callers
 from callbot.evals.cost import estimated_cost
 from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
+from callbot.evals.resume import Earlier, Plan, plan_of, rewrite_runs
 from callbot.evals.rounds import run_until_decided
 from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario import Scenario
@@ -32,9 +34,8 @@ from callbot.evals.selection import Selection
 from callbot.evals.totals import counterfactual
 from callbot.files import write_whole
 from callbot.models.base import Model
-from callbot.models.cassette import Cassette, Unplugged, parse_cassette
-from callbot.models.openai import full_name
-from callbot.models.registry import default_model, make_model
+from callbot.models.cassette import Cassette, parse_cassette
+from callbot.models.registry import default_model
 from callbot.prices import Price
 from callbot.reporting.bidi import Bidi
 from callbot.reporting.progress import LiveProgress, progress
@@ -98,6 +99,12 @@ class Evaluation:
     bidi: Bidi
     stop_early: bool = False
     """Make no more attempts at a scenario whose majority is decided."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What was given on the command line, to go on with the run later."""
+    resumed: Earlier | None = None
+    """The run to go on with."""
+    caller_model: str | None = None
+    """Plays persona callers; None: the model that is evaluated."""
     baseline: Path | None = None
     """An earlier run that this one must not do worse than."""
     after_ends: AfterEnds = AfterEnds()
@@ -121,20 +128,34 @@ def run_evaluation(evaluation: Evaluation) -> int:
     model = model_of(evaluation, cassette)
     _check_outputs(evaluation.outputs)
     baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
+    earlier = evaluation.resumed
+    plan = _identity(evaluation, model)
     planned = announce(evaluation, model, console)
-    started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
-    folder = new_folder(evaluation.reports_dir, started_at, model.name)
+    started_at, clock = plan.started_at, time.monotonic()
+    folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
+    plan.write(folder)
+    if earlier:
+        rewrite_runs(earlier)
     price = evaluation.prices.get(model.name)
     budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     attempts = attempts_of(evaluation)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
+    asked = paced(model, pace)
+    players = Players(
+        evaluation.caller_model,
+        Bot(model, asked, budget),
+        evaluation.selection.scenarios,
+        seed=evaluation.seed,
+        concurrency=evaluation.concurrency,
+        cassette=cassette,
+    )
     with progress(console, len(attempts), planned) as shown:
         runner = Runner(
-            paced(model, pace),
+            asked,
             folder,
             budget=budget,
             cassette=cassette,
-            callers=Callers(seed=evaluation.seed),
+            callers=players.callers,
             on_finished=_shown(shown, budget),
             run_on=evaluation.after_ends.run_on,
         )
@@ -144,13 +165,13 @@ def run_evaluation(evaluation: Evaluation) -> int:
     facts = RunFacts(
         id=folder.name,
         started_at=started_at,
-        seconds=time.monotonic() - clock,
+        seconds=time.monotonic() - clock + (earlier.seconds if earlier else 0.0),
         model=model.name,
         repeat=evaluation.repeat,
         seed=evaluation.seed,
-        requests=budget.used,
+        requests=budget.used + (earlier.requests if earlier else 0),
         currency=evaluation.currency if price else None,
-        spent=budget.spent if price else None,
+        spent=budget.spent + (earlier.spent if earlier else 0.0) if price else None,
         refusals=pace.refusals,
         waited=pace.waited,
         stop_early=evaluation.stop_early,
@@ -193,15 +214,31 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
             "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
         )
     name = name or default_model()
-    if reads and name.partition(":")[0] == "openai":
-        model: Model = Unplugged(full_name(name))
-    else:
-        model = make_model(name, seed=evaluation.seed, retries=0)  # its pace tries again
+    model = plugged_model(name, seed=evaluation.seed, cassette=cassette)
     if evaluation.changes_prompt and not model.uses_prompt:
         raise CallbotError(
             f"--prompt changes nothing with {model.name}, which does not read prompts; name a --model"
         )
     return model
+
+
+def _identity(evaluation: Evaluation, model: Model) -> Plan:
+    """What this run is. Raises CallbotError if it is not the one to go on with."""
+    earlier = evaluation.resumed
+    plan = plan_of(
+        evaluation.selection,
+        model=model.name,
+        seed=evaluation.seed,
+        repeat=evaluation.repeat,
+        options=evaluation.options,
+        started_at=earlier.plan.started_at if earlier else dt.datetime.now(dt.UTC),
+    )
+    if earlier and (changes := earlier.plan.changes(plan)):
+        raise CallbotError(
+            f"--resume: {earlier.folder} is another run: {'; '.join(changes)}. "
+            "Results of both in one report would mean nothing; run without --resume"
+        )
+    return plan
 
 
 def paced(model: Model, pace: Pace) -> Model:
@@ -218,7 +255,8 @@ def announce(evaluation: Evaluation, model: Model, console: Console) -> int:
         )
     if evaluation.stop_early and evaluation.repeat == 1:
         raise CallbotError("--stop-early needs --repeat 2 or more: one attempt decides nothing early")
-    planned = planned_requests(selection.scenarios, selection.businesses, evaluation.repeat)
+    left = _attempts_left(evaluation)
+    planned = sum(planned_requests([each], selection.businesses, n) for each, n in left)
     limit = evaluation.max_requests
     if limit is not None and planned > limit:
         raise CallbotError(
@@ -226,12 +264,23 @@ def announce(evaluation: Evaluation, model: Model, console: Console) -> int:
             "select fewer scenarios (-k, --tag, --business) or lower --repeat"
         )
     why = "" if evaluation.model_name else _why_default(model)
-    runs = len(selection.scenarios) * evaluation.repeat
+    runs = sum(n for _, n in left)
     size = f"{'up to ' if evaluation.stop_early else ''}{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
     console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
+    if (earlier := evaluation.resumed) is not None:
+        rest = f"{runs:,} left to run" if runs else "nothing is left to run"
+        there = f"Going on with {earlier.folder}: {len(earlier.done):,} runs are there, {rest}"
+        console.print(there, markup=False, soft_wrap=True)
     if model.latency is None:
         console.print(_money(evaluation, model), markup=False, soft_wrap=True)
     return planned
+
+
+def _attempts_left(evaluation: Evaluation) -> list[tuple[Scenario, int]]:
+    """How many attempts at each scenario are to be made; in a run gone on with, some were."""
+    done = evaluation.resumed.done if evaluation.resumed else {}
+    made = Counter(name for name, number in done if number <= evaluation.repeat)
+    return [(each, evaluation.repeat - made[each.name]) for each in evaluation.selection.scenarios]
 
 
 def _money(evaluation: Evaluation, model: Model) -> str:
@@ -247,8 +296,8 @@ def _money(evaluation: Evaluation, model: Model) -> str:
                 f"add {table} with input = and output = (per million tokens) to callbot.toml"
             )
         return f"Cost: not known, for callbot.toml has no {table}"
-    selection = evaluation.selection
-    estimate = estimated_cost(selection.scenarios, selection.businesses, evaluation.repeat, price)
+    businesses = evaluation.selection.businesses
+    estimate = sum(estimated_cost([each], businesses, n, price) for each, n in _attempts_left(evaluation))
     most = f", and --max-cost {limit:g} stops it sooner" if limit is not None and estimate > limit else ""
     return f"Cost: about {estimate:.4f} {evaluation.currency} (estimated from the prompts' lengths){most}"
 
@@ -291,10 +340,15 @@ def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport
 async def run_attempts(
     runner: Runner, attempts: Sequence[Attempt], evaluation: Evaluation, concurrency: int
 ) -> Results:
-    """Run attempts, all of them or until each scenario is decided."""
+    """Run attempts, all of them or until each scenario is decided; not those of a run gone on with."""
+    done = evaluation.resumed.done if evaluation.resumed else {}
 
-    def run(some: Sequence[Attempt]) -> Coroutine[Any, Any, Results]:
-        return runner.run(some, concurrency)
+    async def run(some: Sequence[Attempt]) -> Results:
+        results = await runner.run([each for each in some if each.place not in done], concurrency)
+        for attempt in some:
+            if attempt.place in done:
+                results.runs.setdefault(attempt.scenario.name, []).append(done[attempt.place])
+        return results
 
     if evaluation.stop_early:
         return await run_until_decided(attempts, evaluation.repeat, run)

@@ -218,7 +218,7 @@ def _critical_never_premature(scenarios: Sequence[ScenarioReport]) -> GateRule:
         for s in scenarios
         if CRITICAL in s.tags and not s.excused and any(run.verdict == "premature" for run in s.runs)
     ]
-    return GateRule(name="no critical attempt is premature", passed=not broken, detail=", ".join(broken))
+    return GateRule(name="no critical attempt is premature", passed=not broken, detail=names_of(broken))
 
 
 def _group_passes(scenarios: Sequence[ScenarioReport], threshold: Threshold) -> GateRule:

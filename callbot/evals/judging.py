@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callbot.evals.checks import run_checks
+from callbot.evals.measures import measures_of
 from callbot.evals.outcome import Outcome, TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import Scenario
@@ -22,6 +23,7 @@ def run_report(
     """
     outcome = outcome_of(record)
     verdict, detail = verdict_of(outcome, scenario.expect)
+    window = window_of(outcome, scenario.expect)
     checks = run_checks(scenario, outcome, record)
     request = outcome.first_request
     return RunReport(
@@ -41,9 +43,10 @@ def run_report(
         tokens=Tokens(input=outcome.input_tokens, output=outcome.output_tokens, cached=outcome.cached_tokens),
         cost=_cost(outcome, price),
         latencies_ms=[seconds * 1000 for seconds in outcome.latencies],
-        window=window_of(outcome, scenario.expect),
+        window=window,
         caller_tokens=Tokens(input=outcome.caller_input_tokens, output=outcome.caller_output_tokens),
         call_verdict=None if scenario.transcript else call_verdict_of(outcome, scenario.expect),
+        measures=measures_of(outcome, record, verdict, window),
     )
 
 

@@ -6,12 +6,15 @@ Reads Records only, so that a call on any line can be judged the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from callbot import events as ev
 from callbot.ending import NO_RESPONSE
 from callbot.record import Record
+
+TAKEN_BACK = "end_taken_back"
+"""Note of a request to end (``turn``, ``reason``) that a run took back, to see how the call goes on."""
 
 
 @dataclass(slots=True)
@@ -25,6 +28,8 @@ class TurnOutcome:
     guard: str | None = None
     broken: list[str] = field(default_factory=list)
     """What was wrong with replies that could not be used."""
+    decided_at: float | None = None
+    """When the last reply to it was complete, in seconds of the call."""
     entry: int = 0
     """Which entry of its script the turn is, from 1; 0 for callers without one."""
     answer: str = ""
@@ -66,6 +71,12 @@ class Outcome:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    drifts: int = 0
+    """Replies whose claims about the lead differed from what was captured."""
+    contract_faults: int = 0
+    """Deviations from the reply contract, in replies that could be used too."""
+    seconds: float = 0.0
+    """How long the call was."""
 
     @property
     def first_request(self) -> EndRequest | None:
@@ -86,13 +97,18 @@ class _Reader:
         self.cancelled: set[int] = set()
         self.speaking = self.pressing = False
         self.held: ev.ReplyDone | None = None
+        self.taken_back: dict[int, str | None] = {}
+        self.now = 0.0
 
     def read(self, record: Record) -> Outcome:
-        for entry in record.entries:
-            handler = self._HANDLERS.get(type(entry.what))
+        for t, _, what in record.entries:
+            handler = self._HANDLERS.get(type(what))
             if handler is not None:
-                handler(self, entry.what)
+                self.now = t
+                handler(self, what)
         self._decide()
+        if record.entries:
+            self.outcome.seconds = record.entries[-1].t
         return self.outcome
 
     @property
@@ -112,13 +128,19 @@ class _Reader:
         elif note.type == "caller_answered":
             outcome.caller_input_tokens += data["input_tokens"]
             outcome.caller_output_tokens += data["output_tokens"]
+        elif note.type == TAKEN_BACK:
+            self.taken_back[data["turn"]] = data["reason"]
+        elif note.type == "drift":
+            outcome.drifts += 1
         elif note.type == "end_refused":
             turn = self.turn_of[data["turn"]]
             outcome.turns[turn].guard = data["why"]
             last = outcome.requests[-1]
             outcome.requests[-1] = EndRequest(last.turn, last.reason, data["why"])
-        elif note.type == "contract_fault" and not data["usable"]:
-            outcome.turns[self.turn_of[data["turn"]]].broken.append(data["fault"])
+        elif note.type == "contract_fault":
+            outcome.contract_faults += 1
+            if not data["usable"]:
+                outcome.turns[self.turn_of[data["turn"]]].broken.append(data["fault"])
         elif note.type == "bot_turn":
             self.current.bot.append(data["text"])
         elif note.type == "observed_end":
@@ -162,9 +184,13 @@ class _Reader:
         if reply is None:
             return
         turn = self.outcome.turns[self.turn_of[reply.turn]]
-        turn.controls.append(reply.control)
-        if reply.control.should_end_call:
-            self.outcome.requests.append(EndRequest(turn.n, reply.control.end_reason))
+        control = reply.control
+        if reply.turn in self.taken_back:
+            control = replace(control, should_end_call=True, end_reason=self.taken_back[reply.turn])
+        turn.controls.append(control)
+        turn.decided_at = self.now
+        if control.should_end_call:
+            self.outcome.requests.append(EndRequest(turn.n, control.end_reason))
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
         self.speaking = True

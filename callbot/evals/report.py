@@ -87,6 +87,36 @@ class Tokens(_Part):
     """Of the input."""
 
 
+class Totals(_Part):
+    """Sums over the answered runs."""
+
+    reasons: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Runs by the reason expected, then by the reason given."""
+    turns_late: float | None = None
+    """Mean over late and never ended calls; null if there are none."""
+    seconds_late: float = 0.0
+    drifts: int = 0
+    contract_faults: int = 0
+    guard_refusals: int = 0
+    broken_invariants: int = 0
+    greeting_faults: int = 0
+    farewell_faults: int = 0
+
+
+class Counterfactual(_Part):
+    """What bad ends cost, in a run whose calls ran on after premature ones."""
+
+    runs: int
+    leads_lost: int
+    """Runs whose lead became complete only after a premature request to end."""
+    fields_lost: dict[str, int]
+    seconds_wasted: float
+    value_lost: float | None = None
+    """``leads_lost`` times the value given for a lead."""
+    cost_wasted: float | None = None
+    """The minutes wasted at the cost given."""
+
+
 class Summary(CallScores):
     """Everything counted over the run. Scenarios: counts of scenarios; verdicts: counts of runs."""
 
@@ -109,6 +139,8 @@ class Summary(CallScores):
     tokens: Tokens
     cost: float | None = None
     """Of all runs; null if that of any answered one is not known."""
+    totals: Totals = Totals()
+    counterfactual: Counterfactual | None = None
 
 
 class GateRule(_Part):
@@ -150,6 +182,26 @@ class Check(_Part):
     detail: str = ""
 
 
+class Measures(_Part):
+    """What was counted on one call beside its verdict."""
+
+    turns_late: int | None = None
+    """Turns from the last in which the end was due to the request, or to the last turn of all."""
+    seconds_late: float | None = None
+    drifts: int = 0
+    """Replies whose claims about the lead differed from what was captured."""
+    contract_faults: int = 0
+    """Deviations from the reply contract, in replies that could be used too."""
+    guard_refusals: int = 0
+    broken_invariants: list[str] = Field(default_factory=list)
+    """What no good bot does: a goodbye without a request to end, an end while asking, a lead complete
+    with a field missing."""
+    lost_fields: list[str] | None = None
+    """Fields captured only after a premature request to end; null if the call did not run on."""
+    lead_lost: bool = False
+    """A lead became complete only after a premature request to end."""
+
+
 class RunReport(_Part):
     """One attempt at one scenario."""
 
@@ -180,6 +232,7 @@ class RunReport(_Part):
     latencies_ms: list[float] = Field(default_factory=list)
     call_verdict: Verdict | None = None
     """The verdict on what the call did, guard included."""
+    measures: Measures = Measures()
 
 
 class EndWindow(_Part):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,10 @@ from callbot.evals.callers import Callers
 from callbot.evals.judging import run_report
 from callbot.evals.prefixes import put_prefixes
 from callbot.evals.report import RunReport
+from callbot.evals.resume import RUNS, run_line
+from callbot.evals.running_on import running_on
 from callbot.evals.scenario import Scenario
+from callbot.files import claim
 from callbot.models.base import Model
 from callbot.models.cassette import Cassette
 from callbot.record import Record, header
@@ -35,6 +37,11 @@ class Attempt:
     scenario: Scenario
     business: Business
     number: int
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Which run of an evaluation it is: its scenario's name and its number."""
+        return self.scenario.name, self.number
 
 
 @dataclass(slots=True)
@@ -60,12 +67,14 @@ class Runner:
         reply_deadline: float = 10.0,
         cassette: Cassette | None = None,
         callers: Callers | None = None,
+        run_on: bool = False,
     ) -> None:
         self._model, self._folder = Counted(model, budget), folder
         self._price, self._cassette = budget.price, cassette
         self._on_finished = on_finished
         self._reply_deadline = reply_deadline
         self._callers = callers or Callers()
+        self._run_on = run_on
         self._rules: dict[str, Rules] = {}
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
@@ -73,14 +82,14 @@ class Runner:
         results = Results()
         waiting = iter(attempts)
         (self._folder / "records").mkdir(parents=True, exist_ok=True)
-        with (self._folder / "runs.jsonl").open("a", encoding="utf-8") as log:
+        with (self._folder / RUNS).open("a", encoding="utf-8") as log:
+            if not claim(log):
+                raise CallbotError(f"{self._folder} is being written by another run")
 
             async def work() -> None:
                 for attempt in waiting:
                     report = await self.attempt(attempt)
-                    log.write(
-                        f'{{"scenario": {json.dumps(attempt.scenario.name)}, "run": {report.model_dump_json()}}}\n'
-                    )
+                    log.write(run_line(attempt.scenario.name, report))
                     log.flush()
                     results.runs.setdefault(attempt.scenario.name, []).append(report)
                     self._on_finished(attempt.scenario, report)
@@ -110,7 +119,8 @@ class Runner:
         if scenario.transcript is not None:
             held = put_prefixes(scenario.transcript, dialogue, rules, record)
         else:
-            held = VirtualDriver(Call(rules), caller, dialogue.ask, record).run()
+            ask = running_on(dialogue.ask, scenario.expect, record) if self._run_on else dialogue.ask
+            held = VirtualDriver(Call(rules), caller, ask, record).run()
         try:
             await held
         except ProviderFailed:

@@ -38,7 +38,7 @@ class FaultResult:
         """
         if not self.caught_by:
             return None
-        return 1.0 - (1.0 - CONFIDENCE) ** (1.0 / len(self.caught_by))
+        return 1.0 - float((1.0 - CONFIDENCE) ** (1.0 / len(self.caught_by)))
 
 
 @dataclass(frozen=True, slots=True)

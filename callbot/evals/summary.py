@@ -22,6 +22,7 @@ from callbot.evals.report import (
 )
 from callbot.evals.scenario import BEYOND_OFFLINE, Scenario
 from callbot.evals.statistics import pass_hat_k, percentile, wilson
+from callbot.evals.totals import totals_of
 
 
 def scenario_report(
@@ -90,6 +91,7 @@ def summarise(scenarios: Sequence[ScenarioReport], *, attempts: int | None = Non
             cached=sum(run.tokens.cached for run in runs),
         ),
         cost=_cost(runs),
+        totals=totals_of(scenarios),
     )
 
 

@@ -6,7 +6,7 @@ Terminal, HTML, JUnit and Markdown draw these; none of them judges a run again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -311,6 +311,7 @@ def metrics(report: Report) -> list[tuple[str, str]]:
         ("lead", NONE if summary.lead_accuracy is None else f"{percent(summary.lead_accuracy)} right")
     )
     latency = summary.latency_ms
+    rows.extend(_faults(report))
     if summary.broken_replies:
         rows.append(("unusable replies", f"{summary.broken_replies:,}, the contract was broken"))
     rows.append(("latency", f"p50 {milliseconds(latency.p50)}, p95 {milliseconds(latency.p95)}"))
@@ -321,6 +322,32 @@ def metrics(report: Report) -> list[tuple[str, str]]:
     if summary.cost is not None:
         rows.append(("cost", _cost(report)))
     return rows
+
+
+def _faults(report: Report) -> Iterator[tuple[str, str]]:
+    """What was counted beside the verdicts, where there was any, and what bad ends came to."""
+    totals = report.summary.totals
+    if totals.turns_late is not None:
+        mean = f"{totals.turns_late:.1f} turn{'s' * (totals.turns_late != 1)} on average"
+        yield "late by", f"{mean}, {totals.seconds_late:.0f} s in all"
+    counted = [
+        (totals.drifts, "claim about the lead that is not so", "claims about the lead that are not so"),
+        (totals.contract_faults, "departure from the contract", "departures from the contract"),
+        (totals.guard_refusals, "request that the guard refused", "requests that the guard refused"),
+        (totals.broken_invariants, "thing that no good bot does", "things that no good bot does"),
+    ]
+    found = [f"{number:,} {one if number == 1 else many}" for number, one, many in counted if number]
+    if found:
+        yield "faults", ", ".join(found)
+    ends = report.summary.counterfactual
+    if ends is not None:
+        lost = count(ends.leads_lost, "lead")
+        value = f" (worth {ends.value_lost:,.2f})" if ends.value_lost is not None else ""
+        wasted = f" (costing {ends.cost_wasted:,.2f})" if ends.cost_wasted is not None else ""
+        yield "bad ends", f"{lost} lost{value}, {ends.seconds_wasted:.0f} s wasted{wasted}"
+        if ends.fields_lost:
+            fields = ", ".join(f"{name} {number}" for name, number in ends.fields_lost.items())
+            yield "details lost", fields
 
 
 def _cost(report: Report) -> str:
