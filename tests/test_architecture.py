@@ -74,6 +74,13 @@ def test_evaluation_and_reports_see_records_never_a_line():
     assert broken({"evals": {"lines"}, "reporting": {"lines"}}) == []
 
 
+def test_the_simulated_carrier_shares_nothing_with_the_bots_that_it_calls():
+    """Its codec and its books are its own, so that it cannot share their mistakes."""
+    bots = {"lines", "speech", "models", "store", "server", "call", "driver", "replay"}
+    assert broken({"carrier": bots}) == []
+    assert broken({one: {"carrier"} for one in bots}) == []
+
+
 def test_nobody_imports_the_command_line():
     """The cli sits on top; only ``python -m callbot`` stands beside it."""
     rooms = {room(path) for path in sources()} - {"cli", "__main__"}
