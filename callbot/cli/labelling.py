@@ -83,6 +83,7 @@ def run_screen(state: Labelling, reasons: Sequence[str], bidi: Bidi) -> None:
         key_bindings=_bindings(state, reasons),
         style=Style.from_dict({"bot": "ansibrightblack", "end": "ansigreen", "keys": "ansicyan"}),
         full_screen=True,
+        erase_when_done=True,
     )
     app.ttimeoutlen = 0.05  # seconds that Esc waits for the rest of a key's sequence
     app.run()
@@ -94,10 +95,16 @@ def _bindings(state: Labelling, reasons: Sequence[str]) -> Any:
     keys = KeyBindings()
 
     def bind(action: Callable[[], None], *names: str) -> None:
+        def pressed(event: Any) -> None:
+            try:
+                action()
+            except CallbotError as error:  # it could not be saved
+                event.app.exit(exception=error)
+
         for name in names:
-            keys.add(name)(lambda event: action())
+            keys.add(name)(pressed)
             if name in _HEBREW_KEYS:
-                keys.add(_HEBREW_KEYS[name])(lambda event: action())
+                keys.add(_HEBREW_KEYS[name])(pressed)
 
     bind(lambda: state.move(-1), "up", "k")
     bind(lambda: state.move(+1), "down", "j")
