@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from callbot.errors import CallbotError
 
@@ -26,3 +27,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise CallbotError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def claim(file: IO[str]) -> bool:
+    """Lock an open file until it is closed or this process is gone; False if somebody else has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def in_use(path: Path) -> bool:
+    """Whether somebody has claimed a file."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        return not claim(file)

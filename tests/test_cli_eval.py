@@ -129,6 +129,7 @@ def test_a_run_whose_gate_holds(project: Project) -> None:
     [folder] = project.reports()
     assert f"reports/{folder.name}" in done.stdout
     assert {path.name for path in folder.iterdir()} == {
+        "plan.json",
         "report.json",
         "runs.jsonl",
         "transcripts.html",

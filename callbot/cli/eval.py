@@ -47,6 +47,12 @@ def evaluate(
         str | None,
         typer.Option(help="offline, openai:NAME, openai:NAME@BASE_URL or scripted:FILE."),
     ] = None,
+    caller_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Who plays persona callers.  [default: the --model]", metavar="NAME", show_default=False
+        ),
+    ] = None,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
@@ -187,6 +193,7 @@ def evaluate(
             options={**(narrowed.earlier.plan.options if narrowed.earlier else {}), **given(ctx)},
             resumed=narrowed.earlier,
             model_name=model or settings.model,
+            caller_model=caller_model,
             repeat=repeat,
             seed=seed,
             concurrency=concurrency,

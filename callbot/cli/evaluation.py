@@ -130,15 +130,8 @@ def run_evaluation(evaluation: Evaluation) -> int:
     baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
     earlier = evaluation.resumed
     plan = _identity(evaluation, model)
-    planned = announce(evaluation, model, console)
-    started_at, clock = plan.started_at, time.monotonic()
-    folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
-    plan.write(folder)
-    if earlier:
-        rewrite_runs(earlier)
     price = evaluation.prices.get(model.name)
     budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
-    attempts = attempts_of(evaluation)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     asked = paced(model, pace)
     players = Players(
@@ -149,6 +142,13 @@ def run_evaluation(evaluation: Evaluation) -> int:
         concurrency=evaluation.concurrency,
         cassette=cassette,
     )
+    planned = announce(evaluation, model, console)
+    started_at, clock = plan.started_at, time.monotonic()
+    folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
+    plan.write(folder)
+    if earlier:
+        rewrite_runs(earlier)
+    attempts = attempts_of(evaluation)
     with progress(console, len(attempts), planned) as shown:
         runner = Runner(
             asked,
@@ -160,7 +160,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
             run_on=evaluation.after_ends.run_on,
         )
         results = asyncio.run(
-            _closing(model, run_attempts(runner, attempts, evaluation, evaluation.concurrency))
+            _closing([model, players], run_attempts(runner, attempts, evaluation, evaluation.concurrency))
         )
     facts = RunFacts(
         id=folder.name,
@@ -355,11 +355,14 @@ async def run_attempts(
     return await run(attempts)
 
 
-async def _closing(model: Model, running: Coroutine[Any, Any, Results]) -> Results:
+async def _closing(
+    models: Sequence[Model | Players], running: Coroutine[Any, Any, Results]
+) -> Results:
     try:
         return await running
     finally:
-        await model.close()
+        for model in models:
+            await model.close()
 
 
 def write_report(report: Report, folder: Path, outputs: Outputs) -> None:

@@ -14,7 +14,7 @@ def business_lookup(settings: Settings, paths: Sequence[Path], *, active: bool) 
     """Where the scenarios' businesses come from: files, or with ``active`` the database alone."""
     if active:
         return _active_lookup(settings.database)
-    folder = settings.prompts_dir or _prompts_beside(paths)
+    folder = prompts_folder(settings, paths)
 
     def find(business_id: str) -> Found:
         business = find_business(business_id, folder, settings.database)
@@ -38,6 +38,11 @@ def _active_lookup(database: str) -> BusinessLookup:
             return Found(store.businesses.get(business_id), active[business_id])
 
     return find
+
+
+def prompts_folder(settings: Settings, paths: Sequence[Path]) -> Path | None:
+    """Where business files are looked for; None for ``prompts/`` in the current folder."""
+    return settings.prompts_dir or _prompts_beside(paths)
 
 
 def _prompts_beside(paths: Sequence[Path]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,13 @@ class Selection:
     scenarios: tuple[Scenario, ...]
     businesses: Mapping[str, Business]
     versions: Mapping[str, int | None]
+
+    def only(self, names: Collection[str]) -> Selection:
+        """The scenarios of these names, and the businesses they call."""
+        scenarios = tuple(scenario for scenario in self.scenarios if scenario.name in names)
+        called = {scenario.business for scenario in scenarios}
+        businesses = {each: self.businesses[each] for each in self.businesses if each in called}
+        return Selection(scenarios, businesses, self.versions)
 
     def prompts_used(self) -> list[PromptUsed]:
         """Which text of each business is evaluated."""
@@ -126,6 +133,11 @@ def _businesses(scenarios: Sequence[Scenario], find: BusinessLookup) -> dict[str
     if problems:
         raise InvalidInput(problems)
     return found
+
+
+def prompt_files(prompts: Sequence[str]) -> list[Path]:
+    """The files of ``[ID=]FILE`` overrides."""
+    return [Path(match[2]) if (match := _NAMED.fullmatch(option)) else Path(option) for option in prompts]
 
 
 def _overridden(prompts: Sequence[str], businesses: Mapping[str, Business]) -> dict[str, Business]:

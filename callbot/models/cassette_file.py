@@ -12,7 +12,7 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from callbot.errors import CallbotError, InvalidInput, Problem
-from callbot.files import write_whole
+from callbot.files import claim, in_use, write_whole
 from callbot.models.base import Delta, Finished
 
 SCHEMA = "callbot.cassette/1"
@@ -134,30 +134,18 @@ def read_part(path: Path) -> dict[Question, Take]:
 
 def new_part(path: Path) -> IO[str]:
     """Where a run keeps its answers until it is over; locked while the run lives. Raises CallbotError."""
-    import fcntl
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}.part").open("a", encoding="utf-8")
     except OSError as error:
         raise CallbotError(f"--cassette: nothing can be written beside {path}: {error.strerror}") from error
-    fcntl.flock(part, fcntl.LOCK_EX)  # held until this process is gone: how others know whose it is
+    claim(part)  # held until this process is gone: how others know whose it is
     return part
 
 
 def abandoned_parts(path: Path) -> list[Path]:
     """Parts of this cassette whose runs are gone."""
-    import fcntl
-
-    found = []
-    for part in sorted(path.parent.glob(f"{path.name}.*.part")):
-        with part.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            found.append(part)
-    return found
+    return [part for part in sorted(path.parent.glob(f"{path.name}.*.part")) if not in_use(part)]
 
 
 @contextmanager
