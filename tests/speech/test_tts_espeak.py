@@ -10,6 +10,7 @@ import pytest
 
 from callbot.errors import CallbotError
 from callbot.sound import SpeechFailed
+from callbot.speech.tts.hebrew import phonemes
 from callbot.speech.tts.registry import make_voice
 
 
@@ -97,3 +98,27 @@ def test_names_that_are_no_voice_say_what_is(name, why):
     """With the way to write it."""
     with pytest.raises(CallbotError, match=why):
         make_voice(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("שלום", "[[Sal'om]]."),
+        ("לא צריך, תודה", "[[l'o]] [[tsaR'iX]], [[tod'a]]."),
+        ("רגע אחד!", "[[Reg'a]] [[?eX'ad]]!"),
+        ("אני, call me דנה?", "[[?an'i]], call me [[dan'a]]?"),
+        ("hello [[x]]", "hello   x]]."),
+    ],
+)
+def test_hebrew_is_given_its_vowels(text, said):
+    """Word by word as phonemes; what is not Hebrew stays text, and cannot pass for phonemes."""
+    assert phonemes(text) == said
+
+
+async def test_vowels_are_heard():
+    """The same sentence takes longer than its consonants; English is not touched."""
+    plain, vocal = make_voice("espeak"), make_voice("espeak-hebrew")
+    text = "תל אביב, שלום לכולם"
+    assert len(await spoken(vocal, text, "he")) > 1.1 * len(await spoken(plain, text, "he"))
+    assert alike(await spoken(vocal, "hello there"), await spoken(plain, "hello there"))
+    assert make_voice("espeak-hebrew:f2/150").name == "espeak-hebrew:f2/150"

@@ -21,6 +21,7 @@ from typing import Any
 
 from callbot.errors import CallbotError
 from callbot.sound import AudioFormat, SpeechFailed
+from callbot.speech.tts import hebrew
 
 RATE = 22050
 """Samples a second of every espeak voice."""
@@ -34,7 +35,9 @@ _SPEED = 1  # espeakRATE, words a minute
 _DEFAULT_SPEED = 175
 _SLOWEST, _FASTEST = 80, 450
 
-_SPEC = re.compile(r"espeak(?::(?P<variant>[A-Za-z][A-Za-z0-9_-]*))?(?:/(?P<speed>\d{1,4}))?")
+_SPEC = re.compile(
+    r"(?P<kind>espeak(?:-hebrew)?)(?::(?P<variant>[A-Za-z][A-Za-z0-9_-]*))?(?:/(?P<speed>\d{1,4}))?"
+)
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -43,21 +46,24 @@ class EspeakVoice:
     """A voice of espeak-ng; see ``sound.Voice``.
 
     ``variant``: one of espeak's (``f2``, ``m3``, ``whisper``, ...), empty for the plain one.
-    ``speed`` in words a minute. Raises CallbotError where espeak is not installed or has no such variant.
+    ``speed`` in words a minute. ``vowels``: Hebrew is given its vowels first (``espeak-hebrew``).
+    Raises CallbotError where espeak, or what vowels need, is not installed, or has no such variant.
     """
 
     format = AudioFormat("pcm16", RATE)
 
-    def __init__(self, variant: str = "", speed: int = _DEFAULT_SPEED) -> None:
+    def __init__(self, variant: str = "", speed: int = _DEFAULT_SPEED, *, vowels: bool = False) -> None:
         if not _SLOWEST <= speed <= _FASTEST:
             raise CallbotError(f"espeak speaks {_SLOWEST} to {_FASTEST} words a minute, not {speed}")
-        self.name = "espeak"
+        self.name = "espeak-hebrew" if vowels else "espeak"
         if variant or speed != _DEFAULT_SPEED:
             self.name += (f":{variant}" if variant else "") + (f"/{speed}" if speed != _DEFAULT_SPEED else "")
-        self._variant, self._speed = variant, speed
+        self._variant, self._speed, self._vowels = variant, speed, vowels
         known = _worker().submit(_library).result().variants
         if variant and variant not in known:
             raise CallbotError(f'espeak has no variant "{variant}"; it has {", ".join(sorted(known))}')
+        if vowels:
+            hebrew.load()
 
     @classmethod
     def from_spec(cls, spec: str) -> EspeakVoice:
@@ -65,7 +71,8 @@ class EspeakVoice:
         parts = _SPEC.fullmatch(spec.strip())
         if parts is None:
             raise CallbotError(f'"{spec}" is no voice; write espeak, espeak:VARIANT or espeak:VARIANT/SPEED')
-        return cls(parts["variant"] or "", int(parts["speed"] or _DEFAULT_SPEED))
+        vowels = parts["kind"] == "espeak-hebrew"
+        return cls(parts["variant"] or "", int(parts["speed"] or _DEFAULT_SPEED), vowels=vowels)
 
     async def synthesise(self, text: str, language: str) -> AsyncGenerator[bytes, None]:
         """Speak; see ``sound.Voice``."""
@@ -83,7 +90,9 @@ class EspeakVoice:
             try:
                 if not abandoned.is_set():
                     voice = f"{language}+{self._variant}" if self._variant else language
-                    _library().speak(text, voice, self._speed, hand_over, abandoned.is_set)
+                    phonemes = self._vowels and language == "he"
+                    said = hebrew.phonemes(text) if phonemes else text
+                    _library().speak(said, voice, self._speed, hand_over, abandoned.is_set, phonemes=phonemes)
             finally:
                 hand_over(None)
 
@@ -119,14 +128,24 @@ class _Library:
         library.espeak_SetSynthCallback(self._callback)
 
     def speak(
-        self, text: str, voice: str, speed: int, take: Callable[[bytes], None], stopped: Callable[[], bool]
+        self,
+        text: str,
+        voice: str,
+        speed: int,
+        take: Callable[[bytes], None],
+        stopped: Callable[[], bool],
+        *,
+        phonemes: bool,
     ) -> None:
-        """Speak ``text``, giving each piece to ``take`` until ``stopped``. Raises SpeechFailed."""
+        """Speak ``text``, giving each piece to ``take`` until ``stopped``. Raises SpeechFailed.
+
+        ``phonemes``: what stands in ``[[...]]`` is phonemes.
+        """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SpeechFailed(f'espeak has no voice for "{voice}"')
         self._library.espeak_SetParameter(_SPEED, speed, 0)
         data = text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
-        flags = _UTF8 | (_PHONEMES if text.startswith("[[") else 0)
+        flags = _UTF8 | (_PHONEMES if phonemes else 0)
         self._take, self._stopped = take, stopped
         status = self._library.espeak_Synth(data, len(data), 0, _BY_CHARACTER, 0, flags, None, None)
         if status != 0:

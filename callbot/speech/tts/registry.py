@@ -12,6 +12,7 @@ KINDS = {
     "azure": "azure:VOICE or azure:VOICE/RATE, such as azure:he-IL-HilaNeural/-10%",
     "openai": "openai:MODEL/VOICE, or openai:MODEL/VOICE@BASE_URL for any compatible server",
     "espeak": "espeak, espeak:VARIANT or espeak:VARIANT/SPEED; a robot, for tests and laptops",
+    "espeak-hebrew": "espeak-hebrew, likewise; the same with the vowels that Hebrew leaves out",
 }
 
 
@@ -22,7 +23,7 @@ class UnknownVoice(CallbotError):
 def make_voice(name: str) -> Voice:
     """The voice called ``name``. Raises UnknownVoice, or CallbotError for what it needs and lacks."""
     kind = name.strip().partition(":")[0]
-    if kind == "espeak" or kind.startswith("espeak/"):
+    if kind.partition("/")[0] in {"espeak", "espeak-hebrew"}:
         from callbot.speech.tts.espeak import EspeakVoice
 
         return EspeakVoice.from_spec(name)
