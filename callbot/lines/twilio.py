@@ -26,7 +26,7 @@ from callbot.lines import twilio_wire as wire
 from callbot.sound import PHONE, Ears, Mouth
 
 DEAD_LINE_SECONDS = 10.0
-"""No frame from the carrier for so long: nobody is there any more."""
+"""No audio from the carrier for so long: nobody is there any more (it sends silence, too)."""
 BAD_FRAMES = 10
 """Unreadable frames before the socket is closed."""
 MESSAGE_BYTES = 8000
@@ -63,7 +63,7 @@ class Gone(StrEnum):
     LOST = "lost"
     """The socket broke, or broke the protocol; the carrier may still have the caller."""
     DEAD = "dead"
-    """No frames for ``DEAD_LINE_SECONDS``."""
+    """No audio for ``DEAD_LINE_SECONDS``."""
     CLOSED = "closed"
     """We closed it."""
 
@@ -220,20 +220,21 @@ class TwilioLine:
             await asyncio.gather(stopped, reading, return_exceptions=True)
 
     async def _read(self) -> Gone:
-        while True:
-            try:
-                async with asyncio.timeout(self._dead_after):
-                    frame = await self._transport.receive()
-            except TimeoutError:
-                return Gone.DEAD
-            if frame is None:
-                return Gone.LOST
-            message = wire.read_message(frame)
-            if isinstance(message, wire.Stop):
-                return Gone.STOPPED
-            if (code := self._take(message)) is not None:
-                await self._transport.close(code, "protocol")
-                return Gone.LOST
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._dead_after) as alive:
+                while (frame := await self._transport.receive()) is not None:
+                    message = wire.read_message(frame)
+                    if isinstance(message, wire.Stop):
+                        return Gone.STOPPED
+                    if isinstance(message, wire.Media):
+                        alive.reschedule(loop.time() + self._dead_after)
+                    if (code := self._take(message)) is not None:
+                        await self._transport.close(code, "protocol")
+                        break
+        except TimeoutError:
+            return Gone.DEAD
+        return Gone.LOST
 
     def _take(self, message: wire.Message) -> int | None:
         """Act on a message; the code to close the socket with if it went too far."""
