@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twilio_stage import hold_call
 
 from callbot import events as ev
 from callbot.business import Business, rules_of
@@ -124,6 +125,17 @@ async def on_text_line(story: Story, folder: Path) -> Record:
     return record
 
 
+async def on_twilio_line(story: Story, folder: Path) -> Record:
+    """The asyncio driver on manual time; the caller is on a Media Stream."""
+    call, dialogue, record = make_call(story, folder, "twilio")
+    carrier, hang_ups = await hold_call(call, dialogue, record, story.turns)
+    assert hang_ups == [command for _, command in record.of(ev.HangUp)]
+    assert carrier.closed_with == 1000
+    queued = [event.seconds for _, event in record.of(ev.AudioQueued)]
+    assert carrier.audio() == queued, "the carrier has what the call was told it has"
+    return record
+
+
 def typed(turns: Sequence[dict[str, Any]]) -> Iterator[str]:
     """A caller's turns as somebody types them."""
     for turn, following in zip(turns, [*turns[1:], {}], strict=True):
@@ -145,6 +157,7 @@ def typed(turns: Sequence[dict[str, Any]]) -> Iterator[str]:
 LINES: dict[str, Callable[[Story, Path], Awaitable[Record]]] = {
     "simulated": on_simulated_line,
     "text": on_text_line,
+    "twilio": on_twilio_line,
 }
 
 # --- the stories ------------------------------------------------------------------------------------
