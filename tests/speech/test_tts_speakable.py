@@ -55,6 +55,7 @@ ENGLISH = [
     ("the 21st, #1, R&D", "the twenty-first, number one, R and D"),
     ("www.harborside.com/book?x=1", "harborside dot com"),
     ("`code` {now} <b>x</b> 🙂", "code now x"),
+    ("Sun City on Sat. 9 am", "Sun City on Saturday nine A M"),
     ("Thank you, goodbye.", "Thank you, goodbye."),
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ that a voice would spell out is left.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 
 from callbot.speech.speakable import english, hebrew
@@ -28,6 +29,9 @@ _SILENT = re.compile(r"[^\w\s.,!?;:'\"()\u05be\u05f3\u05f4\u2010-\u2015\u2018-\u
 _PAUSES = re.compile(r"\s*([,;:])(?:\s*[,;:])+")
 _LOOSE = re.compile(r"\s+(?=[.,!?;:])")
 _NUMBER = re.compile(r"\d+")
+_PLAIN_HEBREW = re.compile(r"[\u05d0-\u05ea\s]+(?:[,.?!][\u05d0-\u05ea\s]*)*")
+"""Nothing to be done about most sentences of a call; the library would take a millisecond to find out."""
+_LONGEST_PART = 600
 _ROUNDS = 4
 """What one round uncovers, the next one reads; more rounds than this never found anything."""
 
@@ -38,11 +42,25 @@ def speakable(text: str, language: str, region: str) -> str:
     ``region``: ISO 3166 country of phone numbers without a country code, and of the order of dates.
     Never raises; what it returns has no digits, emoji, markup or addresses, and said again it is the same.
     """
+    said = " ".join(_settled(part, language, region) for part in _parts(text))
+    return said if any(letter.isalnum() for letter in said) else ""
+
+
+def _parts(text: str) -> list[str]:
+    """``text``, or if it is very long (no sentence is) its parts: some rules look far ahead."""
+    return (
+        [text] if len(text) <= _LONGEST_PART else textwrap.wrap(text, _LONGEST_PART, break_on_hyphens=False)
+    )
+
+
+def _settled(text: str, language: str, region: str) -> str:
     for _ in range(_ROUNDS):
+        if language == "he" and _PLAIN_HEBREW.fullmatch(text):
+            return " ".join(text.split())
         before, text = text, _once(text, language, region)
         if text == before:
             break
-    return text if any(letter.isalnum() for letter in text) else ""
+    return text
 
 
 def _once(text: str, language: str, region: str) -> str:

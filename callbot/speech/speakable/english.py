@@ -23,7 +23,11 @@ _MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in _WORDS.months) + "
 _ABBREVIATION = re.compile(rf"(?<![\w.])(?:{_any_of(_WORDS.abbreviations)})(?!\w)", re.IGNORECASE)
 _STREET = re.compile(r"(?<=[a-z]\s)St\.(?!\s+[A-Z][a-z])")
 _SAINT = re.compile(r"\bSt\.(?=\s+[A-Z])")
-_WEEKDAY = re.compile(rf"\b(?P<day>{_any_of(_WORDS.weekdays)})\b(?P<dot>\.(?=\s+\S))?")
+_WEEKDAY = re.compile(
+    rf"\b(?P<day>{_any_of(_WORDS.weekdays)})\b(?:\.(?=\s+\S))?"
+    r"(?=\s*(?:[\d,;:&\u2013-]|to\b|through\b|and\b|or\b|at\b|from\b|\.?$))"
+)
+"""Only where a list, a range or a time follows: "Sun City" is a name."""
 _WEEKDAYS = re.compile(r"(day)\s*[-\u2013]\s*(?=(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)")
 _ISO_DATE = re.compile(r"(?<![\d-])(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?![\d-])")
 _NUMERIC_DATE = re.compile(r"(?<![\d./-])(?P<a>\d{1,2})([./-])(?P<b>\d{1,2})\2(?P<y>\d{4}|\d{2})(?![\d/-])")
