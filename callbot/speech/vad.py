@@ -47,6 +47,9 @@ _HOLD = 15
 _LEAD = 5
 """Frames before the gate opened that the network is shown first; the bot's echo in them as silence."""
 _SILENCE = bytes(FRAME_BYTES)
+_SURE, _CHECK, _TRUST = 16, 8, 32
+"""Voiced frames in a row after which the gate's word is enough, for 32 frames; then 8 are judged anew. So
+a caller who talks costs a third, and only the end of speech under a babble is found half a second late."""
 
 
 class Gate:
@@ -125,6 +128,9 @@ class Detector:
         self._lead: deque[bytes] = deque(maxlen=_LEAD)
         self._hold = 0
         self._voiced = False
+        self._unsure = _SURE
+        """Voiced frames that are still wanted before the gate is trusted."""
+        self._trusted = 0
 
     def hear(self, frame: bytes, echo: Echoing | None = None) -> bool:
         """Whether the next frame of 160 samples is voice. ``echo`` is asked where it may be."""
@@ -135,18 +141,35 @@ class Detector:
             self._hold = 0
         elif may_be and not faint:
             if not self._hold:
-                self._silero.reset()
-                self._silero.probability(b"".join(self._lead))
+                self._attend()
+                self._unsure = _SURE
             self._hold = _HOLD
+        self._voiced = self._hold > 0 and self._judge(frame, may_be=may_be, faint=faint)
         self._lead.append(_SILENCE if faint or alike else frame)
-        if not self._hold:
-            self._voiced = False
-            return False
-        self._hold -= 1
+        self._hold = max(0, self._hold - 1)
+        return self._voiced
+
+    def _judge(self, frame: bytes, *, may_be: bool, faint: bool) -> bool:
+        """The network's word, or the gate's while it is trusted."""
+        if self._trusted:
+            self._trusted -= 1
+            if self._trusted:
+                return may_be and not faint
+            self._attend()
+            self._unsure = _CHECK
         probability = self._silero.probability(frame)
         # In a faint frame a word may end, but none begins: behind a cough comes the bot's own voice.
-        self._voiced = probability >= GO_ON if self._voiced else probability >= BEGIN and not faint
-        return self._voiced
+        voiced = probability >= GO_ON if self._voiced else probability >= BEGIN and not faint
+        self._unsure = self._unsure - 1 if voiced else _SURE
+        if not self._unsure:
+            self._trusted = _TRUST
+        return voiced
+
+    def _attend(self) -> None:
+        """Begin to judge: the stream that the network has heard has a gap."""
+        self._trusted = 0
+        self._silero.reset()
+        self._silero.probability(b"".join(self._lead))
 
 
 def warm() -> None:

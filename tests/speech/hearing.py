@@ -91,7 +91,7 @@ class Listening:
 
     async def answers(self):
         """Let recognition finish."""
-        for _ in range(1000):
+        for _ in range(10_000):
             if self.times(UserSpoke) and len(self.times(UserSpoke)) == len(self.times(SpeechStarted)):
                 return
             await asyncio.sleep(0.01)
