@@ -181,8 +181,8 @@ def last_failed(reports_dir: Path) -> tuple[Path, Sequence[str]]:
 
 
 def _newest(reports_dir: Path) -> tuple[Path, Report]:
-    # A run's folder is named by the moment at which it began.
-    folders = sorted((path.parent for path in reports_dir.glob("*/report.json")), reverse=True)
-    if not folders:
+    # By when it was written, for a run may have been gone on with long after it began.
+    reports = sorted(reports_dir.glob("*/report.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not reports:
         raise CallbotError(f"--last-failed: there is no report in {reports_dir} yet; run without it first")
-    return folders[0], read_report(folders[0])
+    return reports[-1].parent, read_report(reports[-1])
