@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from callbot.business import Business
 from callbot.errors import CallbotError
-from callbot.evals.casting import AdaptiveSpec, CallerTurn
+from callbot.evals.casting import AdaptiveSpec, CallerTurn, PersonaSpec
 from callbot.evals.scenario import Scenario
 from callbot.models.base import Delta, Finished, Model, Request
 from callbot.prices import Price
@@ -96,6 +96,8 @@ def _planned(scenario: Scenario, business: Business) -> int:
     caller = scenario.caller
     if isinstance(caller, AdaptiveSpec):  # the opening, each detail, and the goodbye
         return min(caller.max_turns, 2 + len(caller.facts))
+    if isinstance(caller, PersonaSpec):  # half of its longest, in which both sides are asked
+        return caller.max_turns
     return sum(_is_asked(turn, business) for turn in scenario.turns)
 
 

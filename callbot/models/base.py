@@ -40,6 +40,23 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A question under a contract of its own: who plays a caller is no bot and answers with no reply.
+
+    ``messages``: the whole chat (``role`` and ``content``), the system message first. ``schema``: JSON
+    Schema of the answer, strict as OpenAI takes it, called ``name``. ``turn``, ``repair`` and
+    ``seconds_left`` as in Request.
+    """
+
+    messages: tuple[Mapping[str, str], ...]
+    schema: Mapping[str, object]
+    name: str
+    turn: int = 1
+    seconds_left: float = 30.0
+    repair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """The next piece of the reply's text.
 
@@ -99,6 +116,21 @@ class Model(Protocol):
     uses_prompt: bool
 
     def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
+        """Answer one request: deltas, then exactly one Finished. Raises ProviderError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class ChatModel(Protocol):
+    """A model that answers under any contract; see Model."""
+
+    name: str
+    latency: float | None
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finished, None]:
         """Answer one request: deltas, then exactly one Finished. Raises ProviderError."""
         ...
 

@@ -24,7 +24,7 @@ from typing import IO, Literal, get_args
 
 from callbot.errors import CallbotError
 from callbot.events import CallerSaid
-from callbot.models.base import Delta, Finished, Model, Request
+from callbot.models.base import ChatRequest, Delta, Finished, Model, Request
 from callbot.models.cassette_file import (
     Ending,
     Question,
@@ -36,8 +36,7 @@ from callbot.models.cassette_file import (
     read_takes,
     write_takes,
 )
-from callbot.models.messages import chat_messages
-from callbot.reply import reply_schema
+from callbot.models.messages import contract_of, messages_of
 
 Mode = Literal["write", "read", "fill"]
 
@@ -207,8 +206,9 @@ class _Played:
             finished=finished,
         )
 
-    def _question(self, request: Request) -> Question:
-        prompt, *conversation = chat_messages(request)
+    def _question(self, request: Request | ChatRequest) -> Question:
+        prompt, *conversation = messages_of(request)
+        occasion = (request.occasion, request.detail) if isinstance(request, Request) else ("", "")
         return Question(
             scenario=self._scenario,
             attempt=self._attempt,
@@ -216,8 +216,8 @@ class _Played:
             model=self.name,
             seed=self._cassette.seed,
             prompt=_hash(prompt["content"]),
-            reply=_hash(reply_schema(request.business)),
-            conversation=_hash([request.occasion, request.detail, conversation]),
+            reply=_hash(contract_of(request)[1]),
+            conversation=_hash([*occasion, conversation]),
         )
 
     async def close(self) -> None:
@@ -275,7 +275,9 @@ def _fits_a_file(text: str) -> bool:
     return True
 
 
-def _last_words(request: Request) -> str:
+def _last_words(request: Request | ChatRequest) -> str:
+    if isinstance(request, ChatRequest):  # it plays the caller: what the bot said to it
+        return next((m["content"] for m in reversed(request.messages) if m["role"] == "user"), "")
     return next((said.text for said in reversed(request.history) if isinstance(said, CallerSaid)), "")
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from callbot.business import Business
 from callbot.events import BotSaid, CallerSaid, Control, Occasion
-from callbot.models.base import Request
+from callbot.models.base import ChatRequest, Request
 from callbot.prompting import render_prompt
+from callbot.reply import reply_schema
 
 Message = dict[str, str]
 """``role`` and ``content``, as chat completions name them."""
@@ -38,10 +39,7 @@ def chat_messages(request: Request, *, schema: Mapping[str, object] | None = Non
     """
     system = render_prompt(request.business, request.now, request.caller_number)
     if schema is not None:
-        system += (
-            "\n\nAnswer with one JSON object and nothing else: no text around it, no code fence. "
-            "It must match this JSON Schema:\n" + json.dumps(schema, ensure_ascii=False)
-        )
+        system += _stated(schema)
     messages = [_message("system", system)]
     lead: dict[str, str] = {}
     for heard in request.history:
@@ -56,13 +54,41 @@ def chat_messages(request: Request, *, schema: Mapping[str, object] | None = Non
     if note := _occasion_note(request.occasion, request.detail):
         messages.append(_note(note))
     if request.repair is not None:
-        messages.append(
-            _note(
-                f"Your last answer could not be used: {_sentence(request.repair)} "
-                "Answer again, with one JSON object of the agreed shape."
-            )
-        )
+        messages.append(_again(request.repair))
     return messages
+
+
+def messages_of(
+    request: Request | ChatRequest, *, schema: Mapping[str, object] | None = None
+) -> list[Message]:
+    """Everything the model is told, whatever the contract; ``schema`` as in ``chat_messages``."""
+    if isinstance(request, Request):
+        return chat_messages(request, schema=schema)
+    first, *others = (dict(message) for message in request.messages)
+    if schema is not None:
+        first["content"] += _stated(schema)
+    return [first, *others, *([_again(request.repair)] if request.repair is not None else ())]
+
+
+def contract_of(request: Request | ChatRequest) -> tuple[str, Mapping[str, object]]:
+    """Name and JSON Schema of the answer that is due."""
+    if isinstance(request, Request):
+        return "reply", reply_schema(request.business)
+    return request.name, request.schema
+
+
+def _stated(schema: Mapping[str, object]) -> str:
+    return (
+        "\n\nAnswer with one JSON object and nothing else: no text around it, no code fence. "
+        "It must match this JSON Schema:\n" + json.dumps(schema, ensure_ascii=False)
+    )
+
+
+def _again(fault: str) -> Message:
+    return _note(
+        f"Your last answer could not be used: {_sentence(fault)} "
+        "Answer again, with one JSON object of the agreed shape."
+    )
 
 
 def alternating(messages: list[Message]) -> list[Message]:

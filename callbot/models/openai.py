@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from callbot.errors import CallbotError
 from callbot.models.base import (
+    ChatRequest,
     Delta,
     Finished,
     Misconfigured,
@@ -35,9 +36,8 @@ from callbot.models.base import (
     RateLimited,
     Request,
 )
-from callbot.models.messages import alternating, chat_messages
+from callbot.models.messages import alternating, contract_of, messages_of
 from callbot.models.openai_wire import Dialect, Trouble, read_chunk, trouble_of
-from callbot.reply import reply_schema
 
 DEFAULT_MODEL = "gpt-6-luna"
 """The small current model of the SDK's list."""
@@ -123,7 +123,7 @@ class OpenAIModel:
         """Release connections."""
         await self._client.close()
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Finished]:
+    async def stream(self, request: Request | ChatRequest) -> AsyncGenerator[Delta | Finished]:
         """Answer one request; see ``models/base.Model``. Raises ProviderError, or Misconfigured."""
         deadline = _now() + request.seconds_left
         patience = max(self._stall_after, 0.6 * request.seconds_left)
@@ -158,7 +158,7 @@ class OpenAIModel:
             tries_left -= 1
 
     async def _answer(
-        self, request: Request, dialect: Dialect, deadline: float, patience: float, *, last: bool
+        self, request: Request | ChatRequest, dialect: Dialect, deadline: float, patience: float, *, last: bool
     ) -> AsyncGenerator[Delta | Finished]:
         """One try: deltas and a Finished, or Trouble."""
         body = self._body(request, dialect)
@@ -228,15 +228,15 @@ class OpenAIModel:
             stream_cls=AsyncStream[object],
         )
 
-    def _body(self, request: Request, dialect: Dialect) -> dict[str, Any]:
-        schema = reply_schema(request.business)
-        messages = chat_messages(request, schema=None if dialect.format[0] == "json_schema" else schema)
+    def _body(self, request: Request | ChatRequest, dialect: Dialect) -> dict[str, Any]:
+        name, schema = contract_of(request)
+        messages = messages_of(request, schema=None if dialect.format[0] == "json_schema" else schema)
         if dialect.roles[0] == "alternating":
             messages = alternating(messages)
         body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
         match dialect.format[0]:
             case "json_schema":
-                strict = {"name": "reply", "strict": True, "schema": schema}
+                strict = {"name": name, "strict": True, "schema": schema}
                 body["response_format"] = {"type": "json_schema", "json_schema": strict}
             case "json_object":
                 body["response_format"] = {"type": "json_object"}

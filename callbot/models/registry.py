@@ -17,6 +17,10 @@ KINDS = {
 }
 
 
+CALLERS = ("openai", "scripted")
+"""Kinds that can play a caller; the others speak as the bot only."""
+
+
 class UnknownModel(CallbotError):
     """No model has this name."""
 

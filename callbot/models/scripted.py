@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from callbot.errors import InvalidInput, Problem
-from callbot.models.base import Delta, Finished, ProviderError, Request
+from callbot.models.base import ChatRequest, Delta, Finished, ProviderError, Request
 
 
 class ScriptedModel:
@@ -30,7 +30,7 @@ class ScriptedModel:
         self.name = f"scripted:{path}"
         self._items = _read(path)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
+    async def stream(self, request: Request | ChatRequest) -> AsyncGenerator[Delta | Finished, None]:
         """The item for this question and attempt."""
         item = self._items[min(request.turn, len(self._items)) - 1]
         if isinstance(item, dict) and "attempts" in item:

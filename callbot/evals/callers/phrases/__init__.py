@@ -32,6 +32,10 @@ class Phrases:
     """One language."""
 
     hears: Hears
+    reveals: re.Pattern[str]
+    """What nobody says but a model that plays a part."""
+    serves: re.Pattern[str]
+    """What the one who answers the phone says, never the caller."""
     says: Mapping[str, Mapping[str, Sequence[str]]]
     """By occasion, then by kind of detail or temper (``other``: whatever is not named)."""
 
@@ -61,6 +65,8 @@ def phrases(language: str) -> Phrases:
             open=_any(hears["open"]),
             kinds={kind: _any(patterns) for kind, patterns in hears["kinds"].items()},
         ),
+        _any(data["breaks"]["reveals"]),
+        _any(data["breaks"]["serves"]),
         {
             occasion: wordings if isinstance(wordings, dict) else {"other": wordings}
             for occasion, wordings in data["says"].items()

@@ -1,0 +1,102 @@
+"""Who plays the persona callers of ``callbot eval``: the model itself, or another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from callbot.errors import CallbotError
+from callbot.evals.budget import Budget, Counted
+from callbot.evals.callers import Callers
+from callbot.evals.casting import PersonaSpec
+from callbot.evals.pace import Pace, Paced
+from callbot.evals.scenario import Scenario
+from callbot.models.base import ChatModel, Model
+from callbot.models.cassette import Cassette, Unplugged
+from callbot.models.openai import full_name
+from callbot.models.registry import CALLERS, make_model
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """What plays the bot, as players need to know it. ``paced``: as it is asked."""
+
+    model: Model
+    paced: Model
+    budget: Budget
+
+
+class Players:
+    """Plays the persona callers of a run.
+
+    ``name``: the model that plays them; None: the one that plays the bot. Raises CallbotError for one
+    that cannot, if there are personas to play.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        bot: Bot,
+        scenarios: Sequence[Scenario],
+        *,
+        seed: int,
+        concurrency: int,
+        cassette: Cassette | None,
+    ) -> None:
+        self._cassette = cassette
+        self._own: Model | None = None
+        """A model beside the bot's, to be closed."""
+        self._asked: ChatModel | None = None
+        personas = [scenario.name for scenario in scenarios if isinstance(scenario.caller, PersonaSpec)]
+        if personas:
+            played_by = bot.model.name if name is None else name
+            _refuse_unable(played_by, personas)
+            asked, budget = bot.paced, bot.budget
+            if name is not None and _known_as(name) != bot.model.name:
+                if bot.budget.max_cost is not None:
+                    raise CallbotError(
+                        f"--max-cost cannot count what {name} costs as the caller; "
+                        "leave --max-cost or --caller-model out"
+                    )
+                asked = self._own = plugged_model(name, seed=seed, cassette=cassette)
+                if asked.latency is None:
+                    asked = Paced(asked, Pace(concurrency, seed=seed))
+                budget = Budget(within=bot.budget)
+            # Models of these kinds answer under any contract, and what wraps them hands on any question.
+            self._asked = cast("ChatModel", Counted(asked, budget))
+        self.callers = Callers(seed=seed, player=self._player if personas else None)
+
+    def _player(self, scenario: str, attempt: int) -> ChatModel:
+        assert self._asked is not None
+        if self._cassette is None:
+            return self._asked
+        model = self._cassette.model(cast("Model", self._asked), f"{scenario} (caller)", attempt)
+        return cast("ChatModel", model)
+
+    async def close(self) -> None:
+        """Release the connections of a model that was made for callers."""
+        if self._own is not None:
+            await self._own.close()
+
+
+def _known_as(name: str) -> str:
+    return full_name(name) if name.partition(":")[0] == "openai" else name
+
+
+def plugged_model(name: str, *, seed: int, cassette: Cassette | None) -> Model:
+    """The model called ``name``; needs no key and no network when its answers are only played back."""
+    if cassette is not None and cassette.mode == "read" and name.partition(":")[0] == "openai":
+        return Unplugged(full_name(name))
+    return make_model(name, seed=seed, retries=0)  # its pace tries again
+
+
+def _refuse_unable(name: str, personas: Sequence[str]) -> None:
+    if name.partition(":")[0] in CALLERS:
+        return
+    some = ", ".join(personas[:3]) + (", ..." if len(personas) > 3 else "")
+    raise CallbotError(
+        f"{name} cannot play a caller, and {some} "
+        f"need{'s' if len(personas) == 1 else ''} one played: name a --caller-model such as openai:NAME, "
+        "or select other scenarios (-k, --tag)"
+    )
