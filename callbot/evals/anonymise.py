@@ -25,7 +25,7 @@ from callbot.models.offline.names import find_name, first_names, may_be_name, th
 from callbot.models.offline.numbers import Run, digit_runs
 from callbot.models.offline.text import Utterance, is_hebrew, utterance
 
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _STREETS = (
     re.compile(
         r"(?P<keep>(?:רחוב|רח'|סמטת)\s+)[א-ת'\"-]+(?:\s+[א-ת'\"-]+){0,2}(?P<number>\s+\d{1,4})"
@@ -86,7 +86,8 @@ class Anonymiser:
         for run in digit_runs(said):
             self._phone_of(said, run)
         name = find_name(said, asked=bool(_ASKS_NAME.search(asked)))
-        if name is not None and (name.announced or said.words[name.start] in first_names()):
+        alone = name is not None and (name.start, name.end) == (0, len(said.words))
+        if name is not None and (name.announced or alone or said.words[name.start] in first_names()):
             self.learn_name(said.slice(name.start, name.end))
         if (third := third_name(said)) is not None:
             self.learn_name(said.slice(*third[1:]))
@@ -104,6 +105,9 @@ class Anonymiser:
         if rest:
             last = " ".join(rest)
             self._replace_name(last, people["last"])
+            self.learn_value(
+                f"{first} {last}", f"{self._words.get(first, first)} {self._words.get(last, last)}"
+            )
 
     def learn_value(self, value: str, replacement: str) -> None:
         """Take any other text and what is to stand for it."""
@@ -145,13 +149,11 @@ class Anonymiser:
         forms = [
             (prefix if is_hebrew(name) and len(name) > 2 else "") + f"(?:{re.escape(name)})" for name in known
         ]
-        full = {f"{first} {last}" for first in known for last in known}
 
         def put(match: re.Match[str]) -> str:
             name = next(name for name in known if match[0].casefold().endswith(name.casefold()))
-            alone = not any(match[0] in both and both in text for both in full)
-            doubtful = name in _EVERYDAY or not may_be_name(utterance(name))
-            if alone and doubtful and text.strip(" .,!?") != match[0]:
+            doubtful = " " not in name and (name in _EVERYDAY or not may_be_name(utterance(name)))
+            if doubtful and text.strip(" .,!?") != match[0]:
                 return match[0]
             return match[0][: len(match[0]) - len(name)] + self._words[name]
 
