@@ -18,6 +18,7 @@ from callbot.errors import CallbotError
 
 COMMANDS: dict[str, str] = {
     "eval": "Replay scenarios and score whether calls end when they should.",
+    "hazard": "Find the sentence of a call at which the model begins to want to hang up.",
     "mutate-suite": "Plant faults in a good model and see which scenarios notice.",
     "import": "Turn calls of any system into transcripts.",
     "label": "Mark by keyboard when each call should have ended.",
@@ -26,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "compare": "Compare two runs of the same scenarios: what flipped, and whether it can be chance.",
     "chat": "Talk to the bot by text.",
     "dial": "Ring a Twilio bot as a simulated carrier and report what a caller would have heard.",
+    "load": "Place many simulated calls at once and report percentiles of what the callers heard.",
     "serve": "Answer the phone behind Twilio.",
     "init": "Write a starter project into an empty folder.",
     "prompts": "Import, compare, activate and render the businesses' prompts.",

@@ -251,6 +251,34 @@ class EndWindow(_Part):
     reason: list[str] = Field(default_factory=list)
 
 
+class HazardPoint(_Part):
+    """One prefix of a call, put to the model again and again."""
+
+    turn: int
+    caller: str
+    """What the caller does in this turn."""
+    answered: int
+    """Samples that the provider answered."""
+    wanted: int
+    """Answers that asked to end."""
+    rate: Interval
+    """P(request to end), with Wilson's 95% interval."""
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Answers by the reason they gave for the end."""
+
+
+class HazardCurve(_Part):
+    """At which sentence of a call the model begins to want to hang up."""
+
+    scenario: str
+    business: str
+    model: str
+    samples: int
+    window: tuple[int, int] | None
+    """First and last turn in which the end is due; null: in none."""
+    points: list[HazardPoint]
+
+
 class ScenarioReport(_Part):
     """One scenario and all its attempts. ``passed`` is null when every attempt was infra."""
 
@@ -292,5 +320,6 @@ class Report(BaseModel):
     summary: Summary
     gate: Gate
     scenarios: list[ScenarioReport]
+    hazards: list[HazardCurve] = Field(default_factory=list)
     observed: ObservedEnds | None = None
     """Only of ``callbot score``."""
