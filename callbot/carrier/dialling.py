@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from callbot.carrier.caller import Caller, Manners, prepare
+from callbot.carrier.caller import Caller, Manners, Prepared, prepare
 from callbot.carrier.faults import Faults
 from callbot.carrier.network import Address, Network
 from callbot.carrier.outcome import Outcome
@@ -18,7 +18,7 @@ from callbot.carrier.rest import RestApi
 from callbot.carrier.sound import save_stereo
 from callbot.carrier.voice import Voice
 from callbot.errors import CallbotError
-from callbot.evals.scenario import Scenario
+from callbot.evals.scenario import CallerTurn, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,23 @@ class Carrier:
         dialled = replace(self._setting.dialled, webhook=url)
         return Carrier(replace(self._setting, dialled=dialled), self._voice, self._network, self._rest)
 
+    def phone_call(self, caller: Caller, number: str | None = None) -> PhoneCall:
+        """A call that is not placed yet. ``number``: the caller's, if it is another than the setting's."""
+        setting = self._setting
+        return PhoneCall(
+            replace(setting.dialled, caller_number=number) if number else setting.dialled,
+            caller,
+            self._network,
+            self._rest,
+            faults=Faults(dict(setting.faults)),
+            voice=self._voice,
+            oracle=setting.oracle,
+        )
+
+    async def prepared(self, turns: Iterable[CallerTurn]) -> list[Prepared]:
+        """Turns with their sound rendered by this exchange's voice."""
+        return await prepare(turns, self._voice)
+
     async def call(self, scenario: Scenario, attempt: int = 1, wav: Path | None = None) -> Finished:
         """Ring the bot as the scenario's caller. ``wav``: where the recording is saved.
 
@@ -93,20 +110,9 @@ class Carrier:
         refuse_unspeakable(scenario)
         setting = self._setting
         end = end_window(scenario)
-        prepared = await prepare(scenario.turns, self._voice)
+        prepared = await self.prepared(scenario.turns)
         caller = Caller(iter(prepared), awaits_end=end is not None, manners=setting.manners)
-        dialled = setting.dialled
-        if scenario.caller_number is not None:
-            dialled = replace(dialled, caller_number=scenario.caller_number)
-        call = PhoneCall(
-            dialled,
-            caller,
-            self._network,
-            self._rest,
-            faults=Faults(dict(setting.faults)),
-            voice=self._voice,
-            oracle=setting.oracle,
-        )
+        call = self.phone_call(caller, scenario.caller_number)
         outcome = await call.run()
         expected = Expected(end, setting.limits, setting.greeting, setting.farewell)
         report = audio_report(scenario.name, attempt, outcome, call.tape, caller, expected)

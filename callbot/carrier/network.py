@@ -107,7 +107,9 @@ class Network:
     token: str
     address: Address = Address()
     _client: httpx2.AsyncClient = field(
-        default_factory=lambda: httpx2.AsyncClient(trust_env=False, headers={"User-Agent": AGENT})
+        default_factory=lambda: httpx2.AsyncClient(
+            trust_env=False, headers={"User-Agent": AGENT}, limits=httpx2.Limits(max_connections=None)
+        )
     )
     _audio: dict[str, _Cached] = field(default_factory=dict)
 

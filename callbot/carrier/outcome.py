@@ -25,4 +25,6 @@ class Outcome:
     """Whether the bot answered at all."""
     rest_hangups: int = 0
     """REST requests to complete the call, those after its end included."""
+    clock_late: float = 0.0
+    """Seconds by which the carrier's own clock was late at worst: its machine was too busy."""
     probes: list[Probe] = field(default_factory=list)

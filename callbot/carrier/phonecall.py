@@ -162,7 +162,9 @@ class PhoneCall:
         start, ticks = loop.time(), 0
         while not self._over.is_set():
             ticks += 1
-            await asyncio.sleep(max(0.0, start + ticks * TICK - loop.time()))
+            due = start + ticks * TICK
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            self.outcome.clock_late = max(self.outcome.clock_late, loop.time() - due)
             self._tick()
             if self._verbs is not None and self._verbs.done() and not self._verbs.cancelled():
                 self._verbs.result()  # a verb that failed unforeseen ends the call, and is raised

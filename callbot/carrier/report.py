@@ -168,6 +168,8 @@ class AudioReport(_Part):
     ending: Ending
     incidents: list[Incident]
     intruders: list[Intruder]
+    clock_late_ms: int
+    """How late the carrier's own clock was at worst; above 100 ms its machine was too busy to judge."""
     dialled: list[str]
     """Numbers that the TwiML would have connected the caller to."""
     checks: list[AudioCheck]
@@ -238,6 +240,7 @@ def audio_report(
             if each.what in ("warning", "error", "stream_broke", "callback_failed", "fault")
         ],
         intruders=[Intruder(name=p.name, refused=p.refused, detail=p.detail) for p in outcome.probes],
+        clock_late_ms=round(outcome.clock_late * 1000),
         dialled=[each.detail for each in tape.happened if each.what == "dial"],
         checks=[],
     )

@@ -8,6 +8,9 @@ from rich.text import Text
 
 from callbot.carrier.report import AudioReport, Percentiles
 
+CLOCK_LATE_MS = 100
+"""Milliseconds of lateness of the carrier's clock from which on its numbers are doubtful."""
+
 _BY = {
     "rest": "the bot, by REST",
     "verb": "the bot, by TwiML",
@@ -52,6 +55,9 @@ def _rows(report: AudioReport) -> list[tuple[str, str]]:
         rows.append(("dial", ", ".join(report.dialled)))
     incidents = [f"{each.code or each.what} {each.detail}" for each in report.incidents]
     rows.extend(("noted", incident) for incident in incidents)
+    if report.clock_late_ms > CLOCK_LATE_MS:
+        late = f"this machine was too busy: the carrier's own clock was {report.clock_late_ms} ms late"
+        rows.append(("unsure", late))
     if report.wav:
         rows.append(("recording", report.wav))
     return rows

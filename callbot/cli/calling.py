@@ -13,6 +13,7 @@ NOT_REACHED = 3
 """Exit code: nobody answered at the bot's address."""
 REST = "127.0.0.1:8650"
 """Where Twilio's REST API is simulated unless told otherwise."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ACCOUNT = "AC" + "0" * 32
 
 

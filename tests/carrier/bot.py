@@ -73,7 +73,10 @@ class Bot:
     base: str = ""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    sockets: int = 0
+    started: set[str] = field(default_factory=set)
+    """Calls whose stream was opened."""
+    odd: list[str | bytes | None] = field(default_factory=list)
+    """Frames that are no JSON."""
     etag_hits: int = 0
 
     def app(self) -> Starlette:
@@ -141,15 +144,28 @@ class Bot:
         """The stream."""
         signature = ws.headers.get("x-twilio-signature", "")
         url = self.url.replace("http", "ws", 1) + "/media"
-        self.sockets += 1
-        if "takes-anyone" not in self.faults and (
-            not RequestValidator(TOKEN).validate(url, {}, signature) or self.sockets > 1
-        ):
+        if "takes-anyone" not in self.faults and not RequestValidator(TOKEN).validate(url, {}, signature):
             await ws.close(1008)
             return
         await ws.accept()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await Talk(self, ws).run()
+
+
+def read(text: str | None) -> dict[str, Any] | None:
+    """A message, or None for what is none."""
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return None
+
+
+def mulaw_of(message: dict[str, Any]) -> bytes:
+    """The audio of a message; none if it is broken."""
+    try:
+        return base64.b64decode(message["media"]["payload"], validate=True)
+    except ValueError:
+        return b""
 
 
 class Talk:
@@ -166,19 +182,32 @@ class Talk:
     async def run(self) -> None:
         """Until the carrier stops."""
         while True:
-            message = json.loads(await self.ws.receive_text())
+            frame = await self.ws.receive()
+            if frame["type"] == "websocket.disconnect":
+                return
+            if (message := read(frame.get("text"))) is None:
+                self.bot.odd.append(frame.get("text") or frame.get("bytes"))
+                continue
+            if message["event"] == "start" and self.is_second(message["start"]["callSid"]):
+                await self.ws.close(1008)
+                return
             self.bot.events.append(message)
             event = message["event"]
             if event == "start":
                 self.sid, self.call = message["streamSid"], message["start"]["callSid"]
                 self.begin(self.greet())
-            elif event == "media":
-                self.hear(base64.b64decode(message["media"]["payload"]))
+            elif event == "media" and (audio := mulaw_of(message)):
+                self.hear(audio)
             elif event == "mark":
                 self.marks.put_nowait(message["mark"]["name"])
                 self.speaking = self.speaking and message["mark"]["name"] != "said"
             elif event == "stop":
                 return
+
+    def is_second(self, call: str) -> bool:
+        known = call in self.bot.started
+        self.bot.started.add(call)
+        return known and self.sid == "" and "takes-anyone" not in self.bot.faults
 
     def begin(self, what: Any) -> None:
         self.tasks.append(asyncio.create_task(what))
