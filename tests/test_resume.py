@@ -174,7 +174,7 @@ CHANGES: dict[str, tuple[Callable[[EvalProject], None], list[str], str]] = {
     "another selection": (
         lambda evals: None,
         ["-k", "asks"],
-        "goes on with what its run selected; leave out -k",
+        "goes on with what its run selected, the way it ran it; leave out -k",
     ),
     "paths": (lambda evals: None, ["scenarios"], "leave out PATHS"),
     "a broken line": (

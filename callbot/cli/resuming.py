@@ -20,8 +20,10 @@ _OF_ONE_CALL = frozenset({"resume", "list_only", "watch", "last_failed", "report
 
 _RESTORED = "callbot.restored"
 
-_IDENTITY = frozenset({"paths", "select", "tag", "business", "prompt"})
-"""What was selected is selected again: it cannot be given anew."""
+_IDENTITY = frozenset(
+    {"paths", "select", "tag", "business", "prompt", "active", "caller_model", "stop_early", "run_on"}
+)
+"""What was selected, and how it was run, stays as it was: it cannot be given anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def restored(ctx: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
     for name in sorted(_IDENTITY):
         if _was_given(ctx, name):
             raise CallbotError(
-                f"--resume goes on with what its run selected; leave out {_spelling(ctx, name)}"
+                f"--resume goes on with what its run selected, the way it ran it; leave out {_spelling(ctx, name)}"
             )
     params = dict(ctx.params)
     for parameter in ctx.command.params:
