@@ -172,8 +172,7 @@ class CallEars:
 
     # --- speeches -------------------------------------------------------------------------------
     def _began(self) -> None:
-        hearing = self._recogniser.listen(self._language, self._field_type)
-        self._utterance = _Utterance(hearing, Converter(self._format, self._recogniser.format))
+        self._utterance = _Utterance(self._listen(), Converter(self._format, self._recogniser.format))
         for frame in self._recent:
             self._utterance.hear(frame, 0)
         self._tell()
@@ -183,6 +182,12 @@ class CallEars:
         self._speeches.append(_Speech(self._now))
         if len(self._speeches) == 1:
             self._announce()
+
+    def _listen(self) -> Hearing:
+        try:
+            return self._recogniser.listen(self._language, self._field_type)
+        except Exception as error:  # noqa: BLE001 - the line goes on whatever broke
+            return _Broken(error)
 
     def _ended(self) -> None:
         assert self._utterance is not None
@@ -249,14 +254,38 @@ class _Utterance:
             return
         for piece in (*self._held, frame):
             self.seconds += FRAME_MS / 1000
-            self.hearing.feed(self._converter.feed(piece))
+            self._feed(self._converter.feed(piece))
         self._held.clear()
+
+    def _feed(self, audio: bytes) -> None:
+        try:
+            self.hearing.feed(audio)
+        except Exception as error:  # noqa: BLE001 - the line goes on whatever broke
+            self.hearing.abandon()
+            self.hearing = _Broken(error)
 
     async def words(self) -> str:
         """Its words; see ``sound.Hearing``."""
-        self.hearing.feed(self._converter.flush())
+        self._feed(self._converter.flush())
         return await self.hearing.text()
 
     def abandon(self) -> None:
         """Nobody wants its words any more."""
         self.hearing.abandon()
+
+
+class _Broken:
+    """A Hearing that could not be had; it says why when its words are wanted."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def feed(self, audio: bytes) -> None:
+        """Nobody listens."""
+
+    async def text(self) -> str:
+        """Raise what broke."""
+        raise self._error
+
+    def abandon(self) -> None:
+        """Nothing is under way."""

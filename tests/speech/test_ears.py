@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from hearing import PCM, Listening, cough, kept_contract, mixed, mulaw, said, silence
+import asyncio
+
+import numpy as np
+import pytest
+from hearing import PCM, RATE, Listening, cough, kept_contract, mixed, mulaw, said, silence
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callbot.events import SpeechContinues, SpeechStarted, UserSpoke
+from callbot.sound import SpeechFailed
 
 
 async def test_a_sentence_opens_speech_and_closes_with_its_words():
@@ -65,3 +72,133 @@ async def test_a_line_of_other_samples_is_heard_as_well():
     await line.hear(convert(samples.astype("<i2").tobytes(), PCM, wide), 640)
     assert kept_contract(line.events)
     assert len(line.words) == 1
+
+
+class Moody:
+    """A recogniser that answers, fails, hangs or breaks, by what it is told for each utterance."""
+
+    name = "moody"
+    format = PCM
+
+    def __init__(self, moods):
+        self.moods = list(moods)
+        self.fed = []
+
+    def listen(self, language, expecting=""):
+        mood = self.moods.pop(0) if self.moods else "answer"
+        if mood == "deaf":
+            raise RuntimeError("no ears today")
+        self.fed.append(0)
+        return MoodyHearing(self, mood, len(self.fed) - 1)
+
+    async def warm(self):
+        pass
+
+    async def close(self):
+        pass
+
+
+class MoodyHearing:
+    def __init__(self, owner, mood, number):
+        self.owner, self.mood, self.number = owner, mood, number
+
+    def feed(self, audio):
+        self.owner.fed[self.number] += len(audio)
+        if self.mood == "break":
+            raise OSError("broken pipe")
+
+    async def text(self):
+        if self.mood == "fail":
+            raise SpeechFailed("no words")
+        if self.mood == "hang":
+            await asyncio.sleep(3600)
+        if self.mood == "slow":
+            await asyncio.sleep(0.01)
+        return f" word{self.number} "
+
+    def abandon(self):
+        pass
+
+
+MOODS = ("answer", "fail", "slow", "hang", "break", "deaf")
+
+
+@pytest.mark.parametrize("mood", MOODS)
+async def test_speech_closes_whatever_the_recogniser_does(mood):
+    """With its words or with none; what went wrong is noted; the next speech is heard again."""
+    line = Listening(Moody([mood, "answer"]), patience=0.05)
+    for _ in range(2):
+        await line.hear(mulaw(mixed((0.3, said("I need a plumber")), (3.4, silence(0.1)))))
+        await line.answers()
+    assert kept_contract(line.events)
+    first, second = line.words
+    assert bool(first) is (mood in ("answer", "slow"))
+    assert second.startswith("word")
+    assert [note.type for note in line.notes] == [
+        "recognised" if first else "recogniser_failed",
+        "recognised",
+    ]
+
+
+async def test_a_caller_without_a_pause_is_recognised_in_parts():
+    """No recogniser takes minutes at once; nothing is lost between the parts, and each is one speech."""
+    sentence = said("I would like to have my sofa cleaned tomorrow and the carpet as well")
+    recogniser = Moody([])
+    line = Listening(recogniser)
+    await line.hear(mulaw(mixed((0.3, np.tile(sentence, 8)), (44, silence(0.1)))))
+    await line.answers()
+    assert kept_contract(line.events)
+    talked = len(sentence) * 8 / RATE
+    assert len(line.words) == 2
+    assert sum(recogniser.fed) / 2 / RATE > talked
+    assert max(recogniser.fed) / 2 / RATE < 27
+
+
+async def test_the_first_consonant_is_not_lost():
+    """What was said before speech was certain is recognised as well, and not the silence after it."""
+    sentence = said("shall we say tomorrow")
+    recogniser = Moody([])
+    line = Listening(recogniser)
+    await line.hear(mulaw(mixed((2.0, sentence), (6.0, silence(1)))))
+    [fed] = recogniser.fed
+    length = len(sentence) / RATE
+    assert length + 0.5 < fed / 2 / RATE < length + 1.0
+
+
+PIECES = {
+    "sentence": lambda: said("I need a plumber"),
+    "word": lambda: said("yes"),
+    "cough": lambda: cough(180),
+    "breath": lambda: silence(0.3),
+    "pause": lambda: silence(0.9),
+    "silence": lambda: silence(2.5),
+    "hiss": lambda: silence(1, 400),
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(PIECES)), min_size=1, max_size=8),
+    st.lists(st.sampled_from(MOODS), max_size=8),
+    st.sampled_from(["", "phone", "choice"]),
+    st.integers(50, 700),
+)
+def test_every_speech_that_starts_ends_once(pieces, moods, asked, frame):
+    """Whatever is on the line, whatever the recogniser does, in frames of any length."""
+
+    async def call():
+        line = Listening(Moody(moods), patience=0.02)
+        line.ears.expect(asked)
+        await line.hear(mulaw(np.concatenate([PIECES[piece]() for piece in pieces])), frame)
+        await line.hear(mulaw(silence(3)), frame)
+        if line.times(SpeechStarted):
+            await line.answers()
+        await line.ears.close()
+        return line
+
+    line = asyncio.run(call())
+    assert kept_contract(line.events)
+    if not {"sentence", "word"} & set(pieces):
+        assert line.events == []
+    if "sentence" in pieces:
+        assert line.words
