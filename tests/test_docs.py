@@ -22,6 +22,10 @@ CALLS = [
 ]
 
 
+GROUPS = ("prompts", "greeting", "calls", "leads", "db", "scenario")
+"""Commands that have commands of their own."""
+
+
 @pytest.fixture(scope="module")
 def helps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """``--help`` of every command."""
@@ -49,7 +53,7 @@ def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
     for call in CALLS:
         name = call.split()[1]
         text = helps[name]
-        if name in ("prompts", "greeting", "calls", "leads", "db"):
+        if name in GROUPS:
             continue
         for option in re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", call):
             assert re.search(rf"(?<![\w-]){re.escape(option)}\b", text), f"{call}: {option} is not in --help"
@@ -57,11 +61,7 @@ def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
 
 def test_subcommands_in_the_readme_exist(tmp_path: Path) -> None:
     """``callbot prompts import ...`` and its like."""
-    shown = {
-        tuple(call.split()[1:3])
-        for call in CALLS
-        if call.split()[1] in ("prompts", "greeting", "calls", "leads", "db")
-    }
+    shown = {tuple(call.split()[1:3]) for call in CALLS if call.split()[1] in GROUPS}
     assert shown
     for name, subcommand in sorted(shown):
         done = callbot(name, subcommand, "--help", cwd=tmp_path)

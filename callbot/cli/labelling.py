@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
 from callbot.errors import CallbotError
 from callbot.evals.labelling import Labelling
 from callbot.reporting.bidi import Bidi, Order, lines_for, order_for, printable
+
+if TYPE_CHECKING:
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 Line = tuple[str, str]
 """Style and text of one line of the screen."""
@@ -73,10 +76,11 @@ def run_screen(state: Labelling, reasons: Sequence[str], bidi: Bidi) -> None:
 
     order = order_for(bidi, tty=True)
 
-    def drawn() -> list[Line]:
+    def drawn() -> StyleAndTextTuples:
         size = app.output.get_size()
         lines = screen_lines(state, reasons, (size.columns, size.rows), order)
-        return [(style, text + "\n") for style, text in lines[:-1]] + lines[-1:]
+        rows: StyleAndTextTuples = [(style, text + "\n") for style, text in lines[:-1]]
+        return [*rows, *lines[-1:]]
 
     app: Application[None] = Application(
         layout=Layout(Window(FormattedTextControl(drawn, show_cursor=False), wrap_lines=False)),

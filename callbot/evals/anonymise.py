@@ -39,7 +39,7 @@ _STREETS = (
 )
 _TIME = re.compile(r"\d{1,2}:\d\d|\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?|\d{4}-\d\d-\d\d")
 _ASKS_NAME = re.compile(
-    r"קוראים ל|השם ש|שמך|שם מלא|מה השם|מי מדבר|your (?:full )?name|name please|speaking with", re.I
+    r"קוראים ל|השם ש|שמך|שם מלא|מה השם|מי מדבר|your (?:full )?name|name please|speaking with", re.IGNORECASE
 )
 _LETTER = re.compile(r"[^\W\d_]")
 _PIECE = 4

@@ -23,7 +23,7 @@ from callbot.errors import CallbotError, InvalidInput
 from callbot.evals.anonymise import Anonymiser
 from callbot.evals.outcome import Outcome, outcome_of
 from callbot.evals.scenario import DEFAULT_NOW, ScenarioFile
-from callbot.record import Entry, Record, rules_from_json
+from callbot.record import Record, rules_from_json
 from callbot.rules import speech_seconds
 from callbot.yamlfile import parse_yaml, validate
 
@@ -80,14 +80,14 @@ class _Reader:
     def read(self) -> tuple[list[Act], Record]:
         for entry in self.record.entries:
             if entry.kind == "event":
-                self.event(entry.t, entry.what)
+                self.event(entry.t, entry.what)  # type: ignore[arg-type]  # its kind says so
             if isinstance(entry.what, ev.Note) and entry.what.type == "caller_turn":
                 continue  # a simulated caller's own count
             self.told.entries.append(entry)
         return self.acts, self.told
 
     # --- the caller -----------------------------------------------------------------------------
-    def event(self, t: float, event: ev.Event) -> None:  # type: ignore[valid-type]
+    def event(self, t: float, event: ev.Event) -> None:
         if isinstance(event, ev.SpeechStarted):
             self.silence_before(t)
             self.started = t, self.cue()
@@ -150,10 +150,10 @@ class _Reader:
         self.told.note(t, "caller_turn", n=len(self.acts), entry=len(self.acts), text=act.say or "")
 
     # --- the bot --------------------------------------------------------------------------------
-    def command(self, t: float, command: ev.Command) -> None:  # type: ignore[valid-type]
+    def command(self, t: float, command: ev.Command) -> None:
         if isinstance(command, ev.Speak):
             if command.speech is ev.SpeechKind.WARNING:
-                self.silent(t)
+                self.silent(t)  # first: the warning is what the bot says after it
             if command.speech is not ev.SpeechKind.FILLER:
                 self.words.append((command.mark, command.text))
                 self.on_air.add(command.mark)
@@ -161,9 +161,7 @@ class _Reader:
                 self.acts[-1].replies.append(command.text)
         elif isinstance(command, ev.ClearAudio):
             self.on_air.clear()
-        elif isinstance(command, ev.AskModel) and command.occasion is ev.Occasion.SILENCE:
-            self.silent(t)
-        elif isinstance(command, ev.Note) and command.type == "silence_over":
+        elif _notices_silence(command):
             self.silent(t)
         elif isinstance(command, ev.Note) and command.type == "speech_without_words" and self.started:
             began, act = self.started
@@ -174,6 +172,12 @@ class _Reader:
         """The engine has noticed a silence: one turn for each time it did."""
         self.silent_since = t
         self.add(t, Act(silence=round(self.call.rules.silence_after + 1.0, 1)))
+
+
+def _notices_silence(command: ev.Command) -> bool:
+    if isinstance(command, ev.AskModel):
+        return command.occasion is ev.Occasion.SILENCE
+    return isinstance(command, ev.Note) and command.type == "silence_over"
 
 
 # --- the scenario ---------------------------------------------------------------------------------

@@ -165,8 +165,9 @@ class _Importer:
         for number, row in enumerate(rows, 1):
             turns = self.listed(row)
             if turns is not None:
-                call_id = self.text("id", row.data) or ("" if "id" in self.mapped.named else str(number))
-                if not call_id:
+                named = self.text("id", row.data)
+                call_id = named or (None if "id" in self.mapped.named else str(number))
+                if call_id is None:
                     self.lacks.setdefault("id", []).append(row)
                 elif call_id in grouped:
                     self.problems.append(Problem(self.path, row.line, "id", f'"{call_id}" stands here twice'))

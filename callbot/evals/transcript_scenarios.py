@@ -31,7 +31,7 @@ def _business(value: object) -> object:
 class TranscriptsFile(StrictModel):
     """Scenarios from transcripts, as they are written: one for each call, named ``<name>/<id>``."""
 
-    name: ScenarioName  # type: ignore[valid-type]
+    name: ScenarioName
     """Begins the names of its scenarios."""
     description: OptionalText = None
     """What the calls have in common, in a sentence."""
