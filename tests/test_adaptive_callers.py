@@ -145,6 +145,12 @@ def test_a_silent_caller_answers_once_and_is_gone(tmp_path: Path) -> None:
     assert run.verdict == "premature"
 
 
+def test_a_silent_caller_with_nothing_to_tell_is_gone_after_the_opening() -> None:
+    caller = mind("silent")
+    assert caller.next(Heard()).words
+    assert caller.next(asks("full_name")).milestones == ("silent",)
+
+
 @pytest.mark.parametrize(("temper", "occasion"), [("hesitant", "hesitate"), ("chatty", "chat")])
 def test_hesitating_and_chatting_put_an_answer_off_but_not_for_good(temper: Temper, occasion: str) -> None:
     strayed = 0

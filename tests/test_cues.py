@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 from caller_stage import COMPLETE, DECLINED, LEAD, play, record_of, reply, said, shop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callbot.business import Business, read_business
 from callbot.evals.callers.hearing import Ears
+from callbot.evals.oracle import Expect
+from callbot.evals.outcome import EndRequest, Outcome, TurnOutcome
+from callbot.evals.report import EndWindow, ScenarioReport
 from callbot.evals.scenario_files import check_against, read_scenarios
+from callbot.evals.verdict import verdict_of
+from callbot.reporting import view
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 NAME = '{say: "I am Dana Levi", when: {asks: full_name}}'
@@ -137,6 +144,32 @@ def test_a_window_opens_with_the_callers_milestone(
     assert run.window == (None if verdict == "premature" else (2, 3))
 
 
+TURNS = st.integers(1, 9)
+
+
+@given(
+    milestone=st.none() | TURNS, captured=st.none() | TURNS, within=st.integers(0, 4), asked=st.none() | TURNS
+)
+def test_every_request_falls_before_in_or_after_the_window(
+    milestone: int | None, captured: int | None, within: int, asked: int | None
+) -> None:
+    end = {"after": "goodbye", "within": within, "before": {"captured": "phone"}}
+    outcome = Outcome(
+        [TurnOutcome(0)],
+        requests=[] if asked is None else [EndRequest(asked, "lead_complete")],
+        milestones={} if milestone is None else {"goodbye": milestone},
+        captured={} if captured is None else {"phone": captured},
+    )
+    verdict, detail = verdict_of(outcome, Expect.model_validate({"end": end}))
+    if asked is None:
+        assert verdict == "never"
+    elif milestone is None or captured is None or asked < max(milestone, captured):
+        assert verdict == "premature"
+    else:
+        assert verdict == ("on_time" if asked <= max(milestone, captured) + within else "late")
+    assert bool(detail) == (verdict != "on_time")
+
+
 def test_reasons_hold_in_such_a_window_too(tmp_path: Path) -> None:
     wrong = reply("Goodbye.", "wrong_number")
     [run] = play(
@@ -231,9 +264,42 @@ def test_a_caller_understands_what_is_asked_in_hebrew(words: str) -> None:
     assert hears(read_business(PROMPTS / "ruti-cleaning.yaml"), words) == HEBREW[words]
 
 
+@given(words=st.lists(st.text() | st.sampled_from([*ENGLISH, *HEBREW]), max_size=4))
+def test_whatever_is_said_only_fields_of_the_business_are_asked_for(words: list[str]) -> None:
+    heard = Ears(shop()).hear(words)
+    assert set(heard.asked) <= {field.name for field in shop().fields}
+    assert heard.question or not (heard.asked or heard.anything_else or heard.open or heard.confirms)
+
+
 @pytest.mark.parametrize("name", ["ruti-cleaning", "shaked-dental", "oren-movers", "harborside-home"])
 def test_a_businesss_own_questions_are_understood_in_any_sentence(name: str) -> None:
     business = read_business(PROMPTS / f"{name}.yaml")
     for field in business.fields:
         if field.ask:
             assert hears(business, f"Thanks. {field.ask}") == field.name
+
+
+# --- how it is told -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        ({"after": "declined", "within": 0}, "ends as soon as the caller has declined"),
+        (
+            {"after": "goodbye", "within": 1, "before": ["phone"], "reason": ["lead_complete"]},
+            "ends within 1 turn after the caller has said goodbye, with phone captured, lead_complete",
+        ),
+        ({"after": "silent", "within": 2}, "ends within 2 turns after the caller has fallen silent"),
+        ({}, "stays open"),
+    ],
+)
+def test_reports_say_when_the_end_was_due(window: dict[str, object], words: str) -> None:
+    assert view.should(EndWindow.model_validate({"turns": None} | window)) == words
+
+
+def test_the_turns_of_a_resolved_window_are_marked(tmp_path: Path) -> None:
+    [run] = play(tmp_path, REFUSES, "end: {after: declined, within: 1}", [ON])
+    end = EndWindow(turns=None, after="declined", within=1)
+    scenario = ScenarioReport(
+        name="call", file="call.yaml", business="shop", tags=[], end=end, passed=False, runs=[run]
+    )
+    assert [turn.n for turn in view.turn_views(scenario, run) if turn.in_window] == [2, 3]

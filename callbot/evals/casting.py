@@ -174,7 +174,7 @@ class AdaptiveSpec(StrictModel):
     """What the caller can tell, by field of the lead. A list: said first, then corrected to the next."""
     temper: Temper = "cooperative"
     """``refusing`` gives nothing beyond the facts and declines when asked for more; ``silent`` falls
-    silent for good once the first question is answered."""
+    silent for good once a fact has been told."""
     opening: OptionalText = None
     """The caller's first words; made of the facts if left out."""
     max_turns: int = Field(default=MAX_TURNS, ge=2, le=60)

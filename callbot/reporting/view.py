@@ -112,7 +112,7 @@ def should(end: EndWindow) -> str:
     """When the call should have ended, in words."""
     if end.after is not None:
         when = f"ends {_within(end.within or 0)} {_MILESTONES.get(end.after, end.after)}"
-        when += f" and {' and '.join(end.before)} captured" if end.before else ""
+        when += f", with {' and '.join(end.before)} captured" if end.before else ""
     elif end.turns is None:
         return "stays open"
     else:

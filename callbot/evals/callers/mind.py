@@ -70,7 +70,7 @@ class Mind:
             return self._insist(heard)
         if not self._began:
             return self._open()
-        if self._temper == "silent" and self._told:
+        if self._temper == "silent" and (self._told or not self._facts):
             self._reached.append("silent")
             self._leaving = True
             return Move(falls_silent=True)
