@@ -60,7 +60,8 @@ def serve(
         bool,
         typer.Option(
             "--simulated-callers-only",
-            help="Allow --stt oracle, which hears nobody but simulated callers. Never for a real number.",
+            help="Allow --stt oracle, which hears nobody but simulated callers, and let --tts and --stt "
+            "replace the businesses' own. Never for a real number.",
         ),
     ] = False,
     twilio_api_url: Annotated[

@@ -33,7 +33,8 @@ class ServeOptions:
     twilio_api_url: str = API_URL
     allow_espeak: bool = False
     simulated_callers_only: bool = False
-    """The recogniser may be ``oracle``, which hears nobody but simulated callers."""
+    """The recogniser may be ``oracle``, which hears nobody but simulated callers; ``tts`` and ``stt``
+    replace those of the businesses."""
     max_calls: int = 200
     """Calls at once; further callers get the busy tone."""
     drain_seconds: float = 660.0

@@ -72,7 +72,7 @@ class Speech:
 
     def check(self, business: Business) -> None:
         """Make what the business speaks and listens with. Raises CallbotError for what may not or cannot be."""
-        voice = voice_for(business, self.options.tts)
+        voice = self._tts_of(business)
         if voice.startswith("espeak") and not self.options.allow_espeak:
             raise CallbotError(
                 f"{business.id}: espeak is a robot's voice, for tests; choose another with --tts or "
@@ -89,7 +89,7 @@ class Speech:
 
     def voice(self, business: Business) -> Voice:
         """The business's own voice, else the server's."""
-        name = voice_for(business, self.options.tts)
+        name = self._tts_of(business)
         if name not in self._voices:
             self._voices[name] = make_voice(name)
         return self._voices[name]
@@ -101,7 +101,14 @@ class Speech:
             self._recognisers[name] = make_recogniser(name)
         return self._recognisers[name]
 
+    def _tts_of(self, business: Business) -> str:
+        if self.options.simulated_callers_only and self.options.tts:
+            return self.options.tts
+        return voice_for(business, self.options.tts)
+
     def _stt_of(self, business: Business) -> str:
+        if self.options.simulated_callers_only and self.options.stt:
+            return self.options.stt
         name = business.voice.stt or self.options.stt
         if name is None:
             raise CallbotError(
