@@ -103,6 +103,19 @@ def test_repeats_have_answers_of_their_own(evals: EvalProject) -> None:
     assert [run["turns"][-1]["bot"] for run in evals.report()["scenarios"][0]["runs"]] == spoken
 
 
+def test_a_cassette_of_two_models_asks_which_one_to_play(evals: EvalProject) -> None:
+    """It neither guesses nor falls back to the model that needs no key."""
+    with OpenAIServer(respond=polite) as server:
+        for name in ("a", "b"):
+            evals.eval(f"openai:{name}@{server.base_url}", "--cassette", f"fill:{FILE}", "-k", "asks")
+        both = f"openai:a@{server.base_url}, openai:b@{server.base_url}"
+    done = without_server(evals, "--cassette", f"read:{FILE}", "-k", "asks")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"Error: {FILE} holds answers of {both}; name the --model to play\n",
+    )
+
+
 def test_no_key_lands_in_the_file(evals: EvalProject) -> None:
     """Nor a header, nor anything of a connection but the model's name."""
     with OpenAIServer(respond=polite, key=KEY) as server:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import difflib
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +14,14 @@ from typing import Any
 
 from rich.console import Console
 
+from callbot.cli.announcing import announce
 from callbot.cli.baseline import held_against, read_baseline
 from callbot.cli.outputs import check_writable
 from callbot.cli.players import Bot, Players, plugged_model
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
-from callbot.evals.budget import Budget, planned_requests
-from callbot.evals.cost import estimated_cost
-from callbot.evals.gate import Threshold, refuse_unreachable, too_much_infra
+from callbot.evals.budget import Budget
+from callbot.evals.gate import Threshold, too_much_infra
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
 from callbot.evals.resume import Earlier, Plan, plan_of, rewrite_runs
@@ -208,7 +206,7 @@ def cassette_of(evaluation: Evaluation) -> Cassette | None:
 def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
     """The model to evaluate. Raises CallbotError."""
     reads = cassette is not None and cassette.mode == "read"
-    name = evaluation.model_name or (cassette.only_model() if cassette and reads else None)
+    name = evaluation.model_name or (cassette.model_recorded() if cassette and reads else None)
     if name is None and os.environ.get("CI"):
         raise CallbotError(
             "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
@@ -246,71 +244,9 @@ def paced(model: Model, pace: Pace) -> Model:
     return Paced(model, pace) if model.latency is None else model
 
 
-def announce(evaluation: Evaluation, model: Model, console: Console) -> int:
-    """Say what will run; how many requests that is. Raises CallbotError for what limits or gates forbid."""
-    selection = evaluation.selection
-    for threshold in evaluation.thresholds:
-        refuse_unreachable(
-            threshold, selection.scenarios, repeat=evaluation.repeat, stop_early=evaluation.stop_early
-        )
-    if evaluation.stop_early and evaluation.repeat == 1:
-        raise CallbotError("--stop-early needs --repeat 2 or more: one attempt decides nothing early")
-    left = _attempts_left(evaluation)
-    planned = sum(planned_requests([each], selection.businesses, n) for each, n in left)
-    limit = evaluation.max_requests
-    if limit is not None and planned > limit:
-        raise CallbotError(
-            f"this would make about {planned} requests, over --max-requests {limit}; "
-            "select fewer scenarios (-k, --tag, --business) or lower --repeat"
-        )
-    why = "" if evaluation.model_name else _why_default(model)
-    runs = sum(n for _, n in left)
-    size = f"{'up to ' if evaluation.stop_early else ''}{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
-    console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
-    if (earlier := evaluation.resumed) is not None:
-        rest = f"{runs:,} left to run" if runs else "nothing is left to run"
-        there = f"Going on with {earlier.folder}: {len(earlier.done):,} runs are there, {rest}"
-        console.print(there, markup=False, soft_wrap=True)
-    if model.latency is None:
-        console.print(_money(evaluation, model), markup=False, soft_wrap=True)
-    return planned
-
-
-def _attempts_left(evaluation: Evaluation) -> list[tuple[Scenario, int]]:
-    """How many attempts at each scenario are to be made; in a run gone on with, some were."""
-    done = evaluation.resumed.done if evaluation.resumed else {}
-    made = Counter(name for name, number in done if number <= evaluation.repeat)
-    return [(each, evaluation.repeat - made[each.name]) for each in evaluation.selection.scenarios]
-
-
-def _money(evaluation: Evaluation, model: Model) -> str:
-    """What the run will cost, as far as that can be told. Raises CallbotError for a limit without a price."""
-    price, limit = evaluation.prices.get(model.name), evaluation.max_cost
-    if price is None:
-        table = f'[prices."{model.name}"]'
-        if limit is not None:
-            near = difflib.get_close_matches(model.name, evaluation.prices, n=1)
-            hint = f'; there is one of "{near[0]}"' if near else ""
-            raise CallbotError(
-                f"--max-cost needs the price of {model.name}{hint}; "
-                f"add {table} with input = and output = (per million tokens) to callbot.toml"
-            )
-        return f"Cost: not known, for callbot.toml has no {table}"
-    businesses = evaluation.selection.businesses
-    estimate = sum(estimated_cost([each], businesses, n, price) for each, n in _attempts_left(evaluation))
-    most = f", and --max-cost {limit:g} stops it sooner" if limit is not None and estimate > limit else ""
-    return f"Cost: about {estimate:.4f} {evaluation.currency} (estimated from the prompts' lengths){most}"
-
-
 def _check_outputs(outputs: Outputs) -> None:
     """Find out before any request is paid for. Raises CallbotError."""
     check_writable(outputs.json, outputs.junit, outputs.markdown)
-
-
-def _why_default(model: Model) -> str:
-    if model.name == "offline":
-        return " (embedded; no --model named and no OPENAI_API_KEY set)"
-    return " (OPENAI_API_KEY is set)"
 
 
 def new_folder(reports_dir: Path, started_at: dt.datetime, model: str) -> Path:
@@ -355,9 +291,7 @@ async def run_attempts(
     return await run(attempts)
 
 
-async def _closing(
-    models: Sequence[Model | Players], running: Coroutine[Any, Any, Results]
-) -> Results:
+async def _closing(models: Sequence[Model | Players], running: Coroutine[Any, Any, Results]) -> Results:
     try:
         return await running
     finally:

@@ -13,7 +13,7 @@ from callbot.evals.casting import PersonaSpec
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.scenario import Scenario
 from callbot.models.base import ChatModel, Model
-from callbot.models.cassette import Cassette, Unplugged
+from callbot.models.cassette import CALLER, Cassette, Unplugged
 from callbot.models.openai import full_name
 from callbot.models.registry import CALLERS, make_model
 
@@ -71,7 +71,7 @@ class Players:
         assert self._asked is not None
         if self._cassette is None:
             return self._asked
-        model = self._cassette.model(cast("Model", self._asked), f"{scenario} (caller)", attempt)
+        model = self._cassette.model(cast("Model", self._asked), scenario + CALLER, attempt)
         return cast("ChatModel", model)
 
     async def close(self) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from callbot.cli.announcing import announce
 from callbot.cli.comparing import NO_LOSS, ComparisonOutputs, show_comparison, write_comparison
 from callbot.cli.evaluation import (
     INTERRUPTED,
     TOO_MUCH_INFRA,
     Evaluation,
     Outputs,
-    announce,
     attempts_of,
     cassette_of,
     model_of,

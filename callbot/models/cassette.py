@@ -40,6 +40,9 @@ from callbot.models.messages import contract_of, messages_of
 
 Mode = Literal["write", "read", "fill"]
 
+CALLER = " (caller)"
+"""After the scenario's name: answers of a model that plays the caller."""
+
 
 class CassetteMiss(CallbotError):
     """A question that the cassette holds no answer to."""
@@ -75,10 +78,13 @@ class Cassette:
             cassette._take_up()
         return cassette
 
-    def only_model(self) -> str | None:
-        """The model whose answers these are, if they are all one's."""
-        models = {question.model for question in self._takes}
-        return models.pop() if len(models) == 1 else None
+    def model_recorded(self) -> str:
+        """The model whose answers as the bot these are. Raises CallbotError if they are several's."""
+        bots = {each.model for each in self._takes if not each.scenario.endswith(CALLER)}
+        if len(bots) != 1:
+            known = ", ".join(sorted(bots)) or "nobody"
+            raise CallbotError(f"{self.path} holds answers of {known}; name the --model to play")
+        return bots.pop()
 
     def model(self, model: Model, scenario: str, attempt: int) -> Model:
         """``model`` as one attempt asks it: answers from here, or kept here."""
