@@ -12,6 +12,7 @@ from caller_stage import COMPLETE, DECLINED, play, record_of, reply, said, shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callbot.evals.budget import planned_requests
 from callbot.evals.callers import Callers
 from callbot.evals.callers.hearing import Heard
 from callbot.evals.callers.mind import PATIENCE, Mind
@@ -115,6 +116,14 @@ def test_a_caller_gives_up_on_a_bot_that_gets_nowhere() -> None:
     caller = mind(full_name="Dana")
     moves = [caller.next(asks("phone")) for _ in range(PATIENCE + 3)]
     assert [move.milestones for move in moves].count(("goodbye",)) == 1
+
+
+def test_the_forecast_counts_the_opening_each_value_and_the_goodbye(tmp_path: Path) -> None:
+    path = tmp_path / "call.yaml"
+    facts = "{full_name: Dana, phone: [054-111-2233, 054-111-2244]}"
+    head = f"name: x\nbusiness: shop\ncaller: {{facts: {facts}}}\n"
+    path.write_text(head + "expect: {end: open}\n", encoding="utf-8")
+    assert planned_requests(read_scenarios([path]), {"shop": shop()}, 2) == 10
 
 
 # --- tempers --------------------------------------------------------------------------------------

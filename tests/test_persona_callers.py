@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from caller_stage import DECLINED, play, record_of, reply, said, scripted
+from caller_stage import DECLINED, play, record_of, reply, said, scripted, shop
 from cli import callbot
 from openai_server import OpenAIServer, Refuse, Reply, reply_json
 
+from callbot.cli.players import Bot, Players
 from callbot.errors import CallbotError
+from callbot.evals.budget import Budget, planned_requests
 from callbot.evals.callers import Callers
 from callbot.evals.report import RunReport
+from callbot.evals.scenario_files import read_scenarios
 from callbot.models.openai import OpenAIModel
 
 PERSONA = "{persona: 'Dana Levi, 40, a teacher', goal: 'have a rug cleaned', max_turns: 8}"
@@ -220,3 +223,29 @@ def test_by_default_one_model_plays_both_sides(project: Path, openai_server: Ope
     again = callbot("eval", "call.yaml", "--model", model, "--cassette", "read:tape.jsonl", cwd=project)
     assert again.returncode == 0, again.stdout + again.stderr
     assert len(openai_server.requests) == asked, "the caller's answers are on the cassette too"
+
+
+def players(name: str | None, folder: Path, budget: Budget) -> Players:
+    """The players of a run of one persona scenario with a scripted bot."""
+    path = folder / "call.yaml"
+    path.write_text(
+        f"name: call\nbusiness: shop\ncaller: {PERSONA}\nexpect: {{end: open}}\n", encoding="utf-8"
+    )
+    bot = scripted(folder, ASKS)
+    return Players(name, Bot(bot, bot, budget), read_scenarios([path]), seed=0, concurrency=1, cassette=None)
+
+
+def test_what_another_model_costs_as_the_caller_cannot_be_limited(tmp_path: Path) -> None:
+    with pytest.raises(CallbotError, match="--max-cost cannot count what openai:other costs as the caller"):
+        players("openai:other", tmp_path, Budget(max_cost=1.0))
+    players(None, tmp_path, Budget(max_cost=1.0))
+
+
+def test_the_callers_questions_are_requests_of_the_run_too(tmp_path: Path) -> None:
+    budget = Budget(limit=5)
+    scripted(tmp_path, [HELLO, DROPS, LEAVES], "caller.yaml")
+    made = players(f"scripted:{tmp_path / 'caller.yaml'}", tmp_path, budget)
+    [run] = play(tmp_path, PERSONA, DECLINES, [ASKS[0], ASKS[1]], callers=made.callers)
+    assert (run.verdict, budget.used) == ("never", 3)
+    [scenario] = read_scenarios([tmp_path / "call.yaml"])
+    assert planned_requests([scenario], {"shop": shop()}, 2) == 16

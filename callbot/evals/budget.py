@@ -94,8 +94,8 @@ def planned_requests(scenarios: Sequence[Scenario], businesses: Mapping[str, Bus
 
 def _planned(scenario: Scenario, business: Business) -> int:
     caller = scenario.caller
-    if isinstance(caller, AdaptiveSpec):  # the opening, each detail, and the goodbye
-        return min(caller.max_turns, 2 + len(caller.facts))
+    if isinstance(caller, AdaptiveSpec):  # the opening, each detail and correction, the goodbye
+        return min(caller.max_turns, 2 + sum(map(len, caller.facts.values())))
     if isinstance(caller, PersonaSpec):  # half of its longest, in which both sides are asked
         return caller.max_turns
     return sum(_is_asked(turn, business) for turn in scenario.turns)
