@@ -82,7 +82,13 @@ class Carrier:
 
     def with_webhook(self, url: str) -> Carrier:
         """The same exchange, ringing another webhook."""
-        dialled = replace(self._setting.dialled, webhook=url)
+        return self._dialling(replace(self._setting.dialled, webhook=url))
+
+    def with_fallback(self, url: str) -> Carrier:
+        """The same exchange, asking this URL when the webhook fails."""
+        return self._dialling(replace(self._setting.dialled, fallback=url))
+
+    def _dialling(self, dialled: Dialled) -> Carrier:
         return Carrier(replace(self._setting, dialled=dialled), self._voice, self._network, self._rest)
 
     def phone_call(self, caller: Caller, number: str | None = None) -> PhoneCall:

@@ -12,6 +12,7 @@ from bot import TOKEN, Bot, mulaw, running, tune
 
 from callbot.carrier.caller import Manners
 from callbot.carrier.dialling import Carrier, Finished, Setting, open_carrier
+from callbot.carrier.network import Address
 from callbot.carrier.paperwork import Dialled
 from callbot.evals.scenario import CallerTurn, EndExpect, Expect, Scenario
 
@@ -48,7 +49,8 @@ def setting(bot: Bot, **changes: Any) -> Setting:
     """How the bot is called."""
     base = bot.public or bot.base
     dialled = Dialled(f"{base}/incoming", "+97235550100", status_callback=f"{base}/status", limit_seconds=20)
-    return Setting(**{"dialled": dialled, "token": TOKEN, "manners": HASTY, **changes})
+    address = Address("bot.example.com", ("127.0.0.1", int(bot.base.rpartition(":")[2])))
+    return Setting(**{"dialled": dialled, "token": TOKEN, "manners": HASTY, "address": address, **changes})
 
 
 @contextlib.asynccontextmanager
