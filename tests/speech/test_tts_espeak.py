@@ -53,12 +53,13 @@ async def test_variant_and_speed_are_heard():
 
 
 async def test_closing_abandons_the_rest_and_the_next_sentence_is_whole():
-    """A barge-in costs the voice nothing."""
+    """A barge-in does not keep the next caller waiting for an hour of speech that nobody hears."""
     voice = make_voice("espeak")
     whole = await spoken(voice, "one moment please")
-    async with aclosing(voice.synthesise("this goes on and on. " * 200, "en")) as pieces:
+    async with aclosing(voice.synthesise("this goes on and on. " * 20_000, "en")) as pieces:
         assert await anext(pieces)
-    assert alike(await spoken(voice, "one moment please"), whole)
+    async with asyncio.timeout(10):  # all of it would take a minute
+        assert alike(await spoken(voice, "one moment please"), whole)
 
 
 async def test_sentences_asked_for_at_once_do_not_mix():
