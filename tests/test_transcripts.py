@@ -85,6 +85,7 @@ def test_the_first_request_is_judged_by_the_true_end(
     assert run.call_verdict is None
     assert [turn.n for turn in run.turns] == [0, 1, 2, 3], "every turn is asked, also after a request"
     assert all(turn.control for turn in run.turns[1:])
+    assert run.measures.drifts == 0 if replies == [GO_ON] else run.measures.drifts > 0
 
 
 def test_within_allows_a_request_in_the_turns_after(project: Path) -> None:
@@ -167,6 +168,16 @@ def test_a_file_of_calls_can_be_named_itself(project: Path) -> None:
     done = callbot("eval", "calls.jsonl", "--list", "--business", "shop", cwd=project)
     assert "calls/a  shop  calls.jsonl:1" in done.stdout, done.stderr
     assert "calls/b  shop  calls.jsonl:2" in done.stdout
+
+
+def test_the_bot_of_the_transcript_is_not_the_model(project: Path) -> None:
+    """Its goodbye is no fault of the model's; the model's own is."""
+    said = [("caller", "that's all"), ("bot", "Bye, have a nice day"), ("caller", "wait")]
+    write_calls(project / "calls.jsonl", call("a", said, end_turn=None))
+    assert attempt(project, GO_ON).measures.broken_invariants == []
+    parting = json.loads(reply_json("Goodbye!", missing=["full_name", "phone"]))
+    [fault, _] = attempt(project, parting).measures.broken_invariants
+    assert fault == "says goodbye in turn 1 without asking to end"
 
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -99,5 +99,6 @@ INVARIANTS: tuple[Callable[[Outcome], Iterator[str]], ...] = (
 
 
 def _last_sentence(turn: TurnOutcome) -> str:
-    said = turn.bot[-1] if turn.bot else turn.answer
+    """The model's: on a transcript the bot's words are somebody else's."""
+    said = turn.answer or (turn.bot[-1] if turn.bot else "")
     return re.split(r"(?<=[.!?])\s+", said.strip())[-1]

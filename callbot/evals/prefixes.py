@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from callbot import events as ev
 from callbot.driver import Dialogue
-from callbot.ending import computed_status
+from callbot.ending import computed_status, drift
 from callbot.evals.transcripts import Transcript, TranscriptTurn
 from callbot.record import Record
 from callbot.replay import ProviderFailed
@@ -73,6 +73,8 @@ class _Call:
         """Keep what the answer captured."""
         self.captured = reply.lead
         self.lead.update(reply.lead)
+        if found := drift(reply.control, required=self.rules.required, captured=self.lead):
+            self.record.note(self.now, "drift", turn=reply.turn, **found)
         status = computed_status(reply.control, required=self.rules.required, captured=self.lead)
         if reply.lead or status != self.status:
             self.status = status

@@ -32,7 +32,7 @@ CRITICAL = "critical"
 DEFAULT_NOW = dt.datetime(2026, 11, 29, 10, 0)
 """A Sunday morning: the fixed moment of scenarios that name none, so that runs can be repeated."""
 
-__all__ = ["CallerTurn", "EndExpect", "Expect", "Scenario", "ScenarioFile", "ScenarioSet"]
+__all__ = ["CallerTurn", "EndExpect", "Expect", "Scenario", "ScenarioFile"]
 
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
 
@@ -163,13 +163,6 @@ def _window_faults(place: Location, expect: Expect, caller: CallerSpec) -> Itera
     elif all(turn.expect.open for turn in caller.turns[first - 1 : last]):
         message = "every turn of this window says expect: {open: true}; it could never be met"
         yield (*here, "turns"), message, None
-
-
-class ScenarioSet(StrictModel):
-    """Several scenarios in one file."""
-
-    scenarios: list[ScenarioFile] = Field(min_length=1)
-    """Several scenarios in one file."""
 
 
 @dataclass(frozen=True, slots=True)
