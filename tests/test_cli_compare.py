@@ -478,6 +478,18 @@ def test_a_provider_that_fails_under_two_prompts_is_exit_code_3(project: Project
     assert "the provider failed in" in out
 
 
+def test_a_provider_that_is_gone_under_two_prompts_is_no_verdict(project: Project) -> None:
+    (project.folder / "p.txt").write_text("Hi.", encoding="utf-8")
+    with OpenAIServer(key="secret", respond=lambda body: Refuse(400, "no", "bad_request")) as server:
+        code, out, _ = project.run(
+            *("eval", "scenarios.yaml", "--model", f"openai:m@{server.base_url}", "--vs", "p.txt"),
+            OPENAI_API_KEY="secret",
+        )
+    assert code == 3
+    assert "NO VERDICT  no scenario was answered in both A and B" in out
+    assert len(list((project.folder / "reports").glob("*/report.json"))) == 2, "nothing is lost"
+
+
 UNFIT = {
     "a model without a prompt": (["--model", "offline"], "offline does not read them"),
     "a gate": (["--model", "scripted:good.yaml", "--fail-under", "f1>=0.5"], "--fail-under is about one run"),
@@ -559,6 +571,7 @@ def test_gates_on_tags_businesses_and_ends_of_intervals(tmp_path: Path, command:
     assert "gate holds          tag:critical=all (2 of 2 passed)" in out
     assert "gate holds          tag:plain>=0.95 (6 of 6 passed)" in out
     assert "gate holds          f1.low>=0.6 (f1.low is 0.676)" in out
+    assert "model wants to end  precision 1.000, recall 1.000, f1 1.000 (95%: 0.676 to 1.000)" in out
     code, out, _ = project.run("eval", "scenarios.yaml", "--model", "scripted:hasty.yaml", *options)
     assert code == 1
     assert "gate fails          tag:critical=all (0 of 2 passed; failed: s0, s1)" in out

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from callbot.cli.announcing import announce
-from callbot.cli.comparing import NO_LOSS, ComparisonOutputs, show_comparison, write_comparison
+from callbot.cli.comparing import LOSS, NO_LOSS, ComparisonOutputs, write_comparison
 from callbot.cli.evaluation import (
     INTERRUPTED,
     TOO_MUCH_INFRA,
@@ -34,7 +34,7 @@ from callbot.cli.players import Bot, Players
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget
-from callbot.evals.compare import compare
+from callbot.evals.compare import NothingToCompare, compare
 from callbot.evals.gate import too_much_infra
 from callbot.evals.pace import Pace
 from callbot.evals.report import Report, RunReport
@@ -43,6 +43,7 @@ from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.models.base import Model
 from callbot.reporting.comparison import Compared
+from callbot.reporting.comparison_terminal import print_comparison
 from callbot.reporting.progress import LiveProgress, progress
 
 
@@ -66,8 +67,7 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
     model = model_of(replace(evaluation, changes_prompt=False), cassette)
     if not model.uses_prompt:
         raise CallbotError(f"--vs compares prompts, and {model.name} does not read them; name a --model")
-    outputs = ComparisonOutputs(evaluation.outputs.json, evaluation.outputs.markdown)
-    outputs.check()
+    _outputs(evaluation).check()
     planned = announce(replace(evaluation, repeat=2 * evaluation.repeat), model, console)  # both sides
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     price = evaluation.prices.get(model.name)
@@ -105,7 +105,11 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
         _report(side, results, _facts(side, model, started_at, seconds))
         for side, results in zip(sides, ran, strict=True)
     ]
-    return _exit_code(evaluation, sides, ran, reports, outputs)
+    return _conclude(evaluation, sides, ran, reports, console)
+
+
+def _outputs(evaluation: Evaluation) -> ComparisonOutputs:
+    return ComparisonOutputs(evaluation.outputs.json, evaluation.outputs.markdown)
 
 
 async def _side_by_side(sides: Sequence[_Side], model: Model, players: Players) -> list[Results]:
@@ -162,13 +166,14 @@ def _report(side: _Side, results: Results, facts: RunFacts) -> Report:
     return report
 
 
-def _exit_code(
+def _conclude(
     evaluation: Evaluation,
     sides: Sequence[_Side],
     ran: Sequence[Results],
     reports: Sequence[Report],
-    outputs: ComparisonOutputs,
+    console: Console,
 ) -> int:
+    """Compare what ran, show it, and give the exit code. Raises what stopped a side."""
     if any(results.interrupted for results in ran):
         return INTERRUPTED
     for results in ran:
@@ -176,8 +181,18 @@ def _exit_code(
             raise results.stopped_by
     a, b = reports
     folder = sides[1].folder
-    page = ComparisonOutputs(json=folder / "comparison.json", html=folder / "comparison.html")
-    write_comparison(Compared(compare(a, b), a, b), page)
-    code = show_comparison(a, b, outputs, evaluation.bidi)
-    infra = any(too_much_infra(report.summary) for report in reports)
-    return TOO_MUCH_INFRA if infra and code == NO_LOSS else code
+    try:
+        compared = Compared(compare(a, b), a, b)
+    except NothingToCompare as error:
+        console.print(f"NO VERDICT  {error}", markup=False, soft_wrap=True)
+        return TOO_MUCH_INFRA
+    for written in (
+        ComparisonOutputs(folder / "comparison.json", html=folder / "comparison.html"),
+        _outputs(evaluation),
+    ):
+        write_comparison(compared, written)
+    console.print(f"Runs {sides[0].folder} and {folder}, with comparison.html", markup=False, soft_wrap=True)
+    print_comparison(compared, console, evaluation.bidi)
+    if compared.comparison.loss:
+        return LOSS
+    return TOO_MUCH_INFRA if any(too_much_infra(report.summary) for report in reports) else NO_LOSS
