@@ -113,7 +113,7 @@ class MoodyHearing:
         if self.mood == "hang":
             await asyncio.sleep(3600)
         if self.mood == "slow":
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
         return f" word{self.number} "
 
     def abandon(self):
@@ -126,7 +126,7 @@ MOODS = ("answer", "fail", "slow", "hang", "break", "deaf")
 @pytest.mark.parametrize("mood", MOODS)
 async def test_speech_closes_whatever_the_recogniser_does(mood):
     """With its words or with none; what went wrong is noted; the next speech is heard again."""
-    line = Listening(Moody([mood, "answer"]), patience=0.05)
+    line = Listening(Moody([mood, "answer"]), patience=1.0 if mood == "slow" else 0.05)
     for _ in range(2):
         await line.hear(mulaw(mixed((0.3, said("I need a plumber")), (3.4, silence(0.1)))))
         await line.answers()
@@ -140,16 +140,30 @@ async def test_speech_closes_whatever_the_recogniser_does(mood):
     ]
 
 
-async def test_a_caller_without_a_pause_is_recognised_in_parts():
+async def test_a_caller_who_goes_on_before_the_words_come_says_one_thing():
+    """Two utterances, one speech."""
+    recogniser = Moody(["slow", "answer"])
+    line = Listening(recogniser)
+    sentence = said("I need a plumber")
+    await line.hear(
+        mulaw(mixed((0.3, sentence), (0.3 + len(sentence) / RATE + 0.8, sentence), (5, silence(0.1))))
+    )
+    await line.answers()
+    assert kept_contract(line.events)
+    assert line.words == ["word0 word1"]
+
+
+@pytest.mark.parametrize("mood", ["answer", "slow"])
+async def test_a_caller_without_a_pause_is_recognised_in_parts(mood):
     """No recogniser takes minutes at once; nothing is lost between the parts, and each is one speech."""
     sentence = said("I would like to have my sofa cleaned tomorrow and the carpet as well")
-    recogniser = Moody([])
+    recogniser = Moody([mood])
     line = Listening(recogniser)
     await line.hear(mulaw(mixed((0.3, np.tile(sentence, 8)), (44, silence(0.1)))))
     await line.answers()
     assert kept_contract(line.events)
     talked = len(sentence) * 8 / RATE
-    assert len(line.words) == 2
+    assert line.words == ["word0", "word1"]
     assert sum(recogniser.fed) / 2 / RATE > talked
     assert max(recogniser.fed) / 2 / RATE < 27
 

@@ -69,6 +69,17 @@ def test_a_hesitant_caller_is_waited_for_longer_each_time():
     assert brisk.wait < 600
 
 
+def test_the_wait_has_bounds_whatever_is_learnt():
+    """Nobody is cut off in a breath, and nobody waits for ever."""
+    hurried, slow = Pauses(), Pauses()
+    for _ in range(100):
+        hurried.learn(100)
+        slow.learn(10_000)
+    for patience in PATIENCE.values():
+        assert hurried.wait(patience) == patience.least
+        assert slow.wait(patience) == patience.most
+
+
 def test_being_cut_off_teaches_patience():
     """Who speaks on after a supposed end had not finished: the pause counts."""
     endpointer = Endpointer()
@@ -101,7 +112,7 @@ def test_every_utterance_ends_and_never_in_less_than_the_least_silence(bursts, f
     """Begin and end alternate; an end comes with silence between the field's bounds, or by length."""
     endpointer = Endpointer()
     endpointer.expect(field)
-    frames = [True for _ in range(0)]
+    frames = []
     for voice, quiet in bursts:
         frames += [True] * voice + [False] * quiet
     frames += [False] * (PATIENCE[field].most // FRAME_MS + 1)

@@ -8,7 +8,7 @@ from hearing import RATE, cough, gain, mulaw, said, silence
 
 from callbot.speech.audio import decode_mulaw
 from callbot.speech.endpointing import CAREFUL_ONSET_MS, ONSET_MS, Edge, Endpointer
-from callbot.speech.vad import FRAME_BYTES, Detector
+from callbot.speech.vad import FRAME_BYTES, Detector, Gate
 
 WORDS = [("yes", "en"), ("no", "en"), ("two", "en"), ("כן", "he"), ("לא", "he"), ("בסדר", "he")]
 
@@ -84,6 +84,17 @@ def test_steady_noise_is_no_speech_and_hides_none():
     assert (first, last) == (Edge.BEGAN, Edge.ENDED)
     assert 4 < began < 4.6
     assert ended > 4 + len(sentence) / RATE
+
+
+def test_steady_noise_does_not_pass_the_gate():
+    """Else every noisy line would pay for the network all the time."""
+    for level in (50, 300, 900):
+        pcm, gate = decode_mulaw(mulaw(silence(4, level))), Gate()
+        passed = [
+            gate.lets_through(pcm[end - FRAME_BYTES : end])
+            for end in range(FRAME_BYTES, len(pcm) + 1, FRAME_BYTES)
+        ]
+        assert sum(passed[20:]) < 5
 
 
 def test_voice_is_found_where_it_is():
