@@ -71,11 +71,11 @@ class Directory:
         for answering in everybody:
             self.speech.check(answering.business)
         for answering in everybody:
-            await self._render(answering)
-            if answering.spoken is None or answering.spoken.greeting is None:
+            spoken = await self._render(answering)
+            if spoken.greeting is None:
                 raise CallbotError(
-                    f"{answering.business.id}: its greeting could not be rendered with "
-                    f"{self.speech.voice(answering.business).name}; the log above says why"
+                    f"{answering.business.id}: its greeting could not be rendered: "
+                    f"{spoken.clips.missing[answering.business.greeting.text]}"
                 )
 
     async def refresh(self) -> None:
@@ -144,22 +144,23 @@ class Directory:
     def _render_soon(self, answering: Answering) -> None:
         key = id(answering)
         if key not in self._rendering:
-            task = asyncio.create_task(self._render(answering))
+            task = asyncio.create_task(self._try_to_render(answering))
             self._rendering[key] = task
             task.add_done_callback(lambda _: self._rendering.pop(key, None))
 
-    async def _render(self, answering: Answering) -> None:
+    async def _try_to_render(self, answering: Answering) -> None:
         try:
-            spoken = await self.speech.spoken(answering.business)
+            await self._render(answering)
         except CallbotError as error:
-            _log.error(
-                "sentences not rendered", extra={"business": answering.business.id, "error": str(error)}
-            )
-            return
-        answering.spoken = spoken
+            extra = {"business": answering.business.id, "error": str(error)}
+            _log.error("sentences not rendered", extra=extra)
+
+    async def _render(self, answering: Answering) -> Spoken:
+        spoken = answering.spoken = await self.speech.spoken(answering.business)
         for audio in (spoken.greeting, spoken.failure):
             if audio is not None:
                 self._audio[audio.id] = audio
+        return spoken
 
     def _everybody(self) -> list[Answering]:
         stored = {id(answering): answering for answering in self._active.values()}

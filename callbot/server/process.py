@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
 
+from callbot.errors import CallbotError
 from callbot.server.app import make_app
 from callbot.server.host import CallHost
 from callbot.server.options import ServeOptions
@@ -71,15 +73,26 @@ def run(options: ServeOptions, address: str, port: int) -> None:
 
 
 async def _serve(config: uvicorn.Config, options: ServeOptions) -> None:
-    host = CallHost(options)
+    with _listening(config.host, config.port) as listener:
+        host = CallHost(options)
+        try:
+            await host.start()
+            config.app = make_app(host)
+            port = listener.getsockname()[1]
+            _log.info("serving", extra={"url": options.public_url, "address": config.host, "port": port})
+            await DrainingServer(config, host).serve(sockets=[listener])
+        finally:
+            await host.close()
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        await host.start()
-        config.app = make_app(host)
-        server = DrainingServer(config, host)
-        _log.info("serving", extra={"url": options.public_url, "address": config.host, "port": config.port})
-        await server.serve()
-    finally:
-        await host.close()
+        return socket.create_server((address, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CallbotError(
+            f"cannot listen on {address}:{port}: {error.strerror or error}; choose another --host or --port"
+        ) from error
 
 
 async def _never(scope: object, receive: object, send: object) -> None:
