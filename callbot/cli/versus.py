@@ -174,13 +174,15 @@ def _conclude(
     console: Console,
 ) -> int:
     """Compare what ran, show it, and give the exit code. Raises what stopped a side."""
+    folder = sides[1].folder
+    console.print(f"Runs {sides[0].folder} and {folder}", markup=False, soft_wrap=True)
     if any(results.interrupted for results in ran):
+        console.print("Interrupted: what ran is kept, and nothing is compared")
         return INTERRUPTED
     for results in ran:
         if results.stopped_by is not None:
             raise results.stopped_by
     a, b = reports
-    folder = sides[1].folder
     try:
         compared = Compared(compare(a, b), a, b)
     except NothingToCompare as error:
@@ -191,7 +193,7 @@ def _conclude(
         _outputs(evaluation),
     ):
         write_comparison(compared, written)
-    console.print(f"Runs {sides[0].folder} and {folder}, with comparison.html", markup=False, soft_wrap=True)
+    console.print(f"Comparison {folder / 'comparison.html'}", markup=False, soft_wrap=True)
     print_comparison(compared, console, evaluation.bidi)
     if compared.comparison.loss:
         return LOSS
