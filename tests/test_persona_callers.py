@@ -17,6 +17,7 @@ from callbot.evals.budget import Budget, planned_requests
 from callbot.evals.callers import Callers
 from callbot.evals.report import RunReport
 from callbot.evals.scenario_files import read_scenarios
+from callbot.events import SpeechStarted
 from callbot.models.openai import OpenAIModel
 
 PERSONA = "{persona: 'Dana Levi, 40, a teacher', goal: 'have a rug cleaned', max_turns: 8}"
@@ -139,8 +140,13 @@ def test_the_model_is_told_who_it_is_and_its_tokens_are_counted_apart(
     assert [message["role"] for message in second["messages"]] == ["system", "user", "assistant", "user"]
     assert second["messages"][1]["content"] == "Hello, this is the shop, how can I help?"
     assert second["messages"][3]["content"] == "Who am I talking to?"
-    times = [data["seconds"] for _, data in record_of(tmp_path, run).notes("caller_answered")]
-    assert all(seconds >= 0.2 for seconds in times), "measured, and taken on the call's clock"
+    record = record_of(tmp_path, run)
+    times = [data["seconds"] for _, data in record.notes("caller_answered")]
+    assert all(seconds >= 0.2 for seconds in times), "measured"
+    asked = [t for t, _ in record.notes("caller_answered")]
+    spoke = [t for t, _ in record.of(SpeechStarted)]
+    waited = [begins - t for t, begins in zip(asked, spoke, strict=True)]
+    assert waited == pytest.approx(times), "and taken on the call's clock"
 
 
 def test_a_server_without_schemas_is_told_the_contract_in_words(
