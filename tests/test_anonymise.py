@@ -44,6 +44,13 @@ def test_one_person_stays_one_person() -> None:
     assert said[4].endswith("caller1@example.com")
 
 
+def test_a_number_beside_number_words() -> None:
+    """What is said before a number does not hide it."""
+    said = replaced("המספר בסוף הוא ארבעים וארבע. 054-222-3344", "054-222-3344, חמישה חדרים")
+    assert said[0].endswith("054-555-0100")
+    assert said[1] == "054-555-0100, חמישה חדרים"
+
+
 @pytest.mark.parametrize(
     ("said", "women"),
     [

@@ -87,10 +87,12 @@ def test_every_kind_of_call_takes_the_same_course(tmp_path: Path) -> None:
     kinds: set[str] = set()
     for scenario in SAME[::2]:
         first, record = ran(tmp_path, scenario)
+        cuts = sum(1 for _ in record.of(ev.ClearAudio))
         path = tmp_path / "again.yaml"
         path.write_text(scenario_text(record, business(scenario.business)), encoding="utf-8")
         [made] = read_scenarios([path])
-        second, _ = ran(tmp_path, made)
+        second, record = ran(tmp_path, made)
+        assert sum(1 for _ in record.of(ev.ClearAudio)) == cuts, "as many replies are cut"
         course = (first.wanted_reason, first.end_reason, first.ended_by, set(first.lead))
         again = (second.wanted_reason, second.end_reason, second.ended_by, set(second.lead))
         assert course == again, path.read_text(encoding="utf-8")
