@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter
 
 from callbot.business import Business
+from callbot.evals.comparison import Comparison
 from callbot.evals.report import Report
 from callbot.evals.scenario import ScenarioFile
 from callbot.evals.transcript_scenarios import TranscriptsFile
@@ -44,6 +45,11 @@ def transcript_schema() -> dict[str, Any]:
 def report_schema() -> dict[str, Any]:
     """``report.json``."""
     return {"$schema": DIALECT, **Report.model_json_schema(by_alias=True)}
+
+
+def comparison_schema() -> dict[str, Any]:
+    """What ``callbot compare --json`` writes."""
+    return {"$schema": DIALECT, **Comparison.model_json_schema(by_alias=True)}
 
 
 def record_schema() -> dict[str, Any]:

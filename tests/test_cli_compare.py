@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import report_samples as samples
 import yaml
@@ -123,6 +124,8 @@ def test_a_run_that_is_worse_is_exit_code_1_with_both_transcripts_side_by_side(p
     assert re.search(r"McNemar, exact +p = 0.008 on majority verdicts: 8 lost, 0 gained", out)
 
     comparison = json.loads((project.folder / "c.json").read_text(encoding="utf-8"))
+    schema = json.loads(project.run("schema", "comparison")[1])
+    jsonschema.Draft202012Validator(schema).validate(comparison)
     assert comparison["schema"] == "callbot.comparison/1"
     assert (comparison["verdict"], comparison["scenarios"]) == ("worse", 8)
     assert [flip["name"] for flip in comparison["lost"]] == [f"s{n}" for n in range(8)]

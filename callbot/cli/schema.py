@@ -20,13 +20,17 @@ class Format(StrEnum):
     report = "report"
     record = "record"
     transcript = "transcript"
+    comparison = "comparison"
 
 
 @app.command()
 def schema(
     format_: Annotated[
         Format,
-        typer.Argument(metavar="FORMAT", help="scenario, business, reply, report, record or transcript."),
+        typer.Argument(
+            metavar="FORMAT",
+            help="scenario, business, reply, report, record, transcript or comparison.",
+        ),
     ],
     business: Annotated[
         str | None, typer.Option(help="With reply: the business whose contract it is.", metavar="ID")
