@@ -87,9 +87,11 @@ def test_steady_noise_is_no_speech_and_hides_none():
 
 
 def test_steady_noise_does_not_pass_the_gate():
-    """Else every noisy line would pay for the network all the time."""
-    for level in (50, 300, 900):
-        pcm, gate = decode_mulaw(mulaw(silence(4, level))), Gate()
+    """Hiss and a machine's hum; else every noisy line would pay for the network all the time."""
+    beat = 2 * np.pi * np.arange(4 * RATE) / RATE
+    hum = sum(np.sin(beat * 120 * harmonic) / harmonic for harmonic in range(1, 20))
+    for noise in (silence(4, 300), hum * 300 + silence(4, 30), hum * 600):
+        pcm, gate = decode_mulaw(mulaw(noise)), Gate()
         passed = [
             gate.lets_through(pcm[end - FRAME_BYTES : end])
             for end in range(FRAME_BYTES, len(pcm) + 1, FRAME_BYTES)
