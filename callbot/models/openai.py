@@ -123,6 +123,19 @@ class OpenAIModel:
         """Release connections."""
         await self._client.close()
 
+    async def warm(self) -> None:
+        """Open a connection before a caller waits for one; whatever the server says to it will do."""
+        import httpx2
+        from openai import OpenAIError
+
+        timeout = httpx2.Timeout(2 * CONNECT_SECONDS, connect=CONNECT_SECONDS)
+        with suppress(OpenAIError):
+            await self._client.get(
+                "/models",
+                cast_to=object,
+                options={"timeout": timeout, "security": {"bearer_auth": True}},
+            )
+
     async def stream(self, request: Request | ChatRequest) -> AsyncGenerator[Delta | Finished]:
         """Answer one request; see ``models/base.Model``. Raises ProviderError, or Misconfigured."""
         deadline = _now() + request.seconds_left
@@ -158,7 +171,13 @@ class OpenAIModel:
             tries_left -= 1
 
     async def _answer(
-        self, request: Request | ChatRequest, dialect: Dialect, deadline: float, patience: float, *, last: bool
+        self,
+        request: Request | ChatRequest,
+        dialect: Dialect,
+        deadline: float,
+        patience: float,
+        *,
+        last: bool,
     ) -> AsyncGenerator[Delta | Finished]:
         """One try: deltas and a Finished, or Trouble."""
         body = self._body(request, dialect)

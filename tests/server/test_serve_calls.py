@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from openai_server import OpenAIServer
 from serving import CLINIC, LEAD, Bot, Caller, Rest, eventually, reply, serving
 
 from callbot.certificate import greeting_certificate
@@ -182,6 +183,22 @@ async def test_an_accepted_reason_connects_the_caller_to_a_person(rest: Rest, tm
         assert document.verbs == ["Play", "Hangup"]
         status, headers, body = bot.get(document.text_of("Play").removeprefix(bot.url))
         assert (status, headers["content-type"], body[:4]) == (200, "audio/wav", b"RIFF")
+
+
+async def test_the_model_is_warm_before_the_caller_speaks(rest: Rest, tmp_path: Path) -> None:
+    """The webhook opens the connection that the first turn is asked over."""
+    with OpenAIServer() as model:
+        more = ["--model", f"openai:m@{model.base_url}"]
+        with serving(tmp_path, rest, more=more) as bot:
+            caller = Caller(bot)
+            document = await caller.ring()
+            await eventually(lambda: model.requests)
+            stream = await caller.answered(document)
+            await stream.say("I am Dana")
+            await stream.until(1)
+            await stream.stop()
+    assert [request.path for request in model.requests] == ["/v1/models", "/v1/chat/completions"]
+    assert len({request.connection for request in model.requests}) == 1
 
 
 @pytest.mark.parametrize(
