@@ -388,3 +388,5 @@ class PhoneCall:
         bot = by in ("rest", "verb", "socket", "reject")
         self.tape.log("bot" if bot else "caller" if by == "caller" else "carrier", "ended", f"{by}: {detail}")
         self._over.set()
+        if self._verbs is not None and asyncio.current_task() is not self._verbs:
+            self._verbs.cancel()  # at once: no verb runs after the end
