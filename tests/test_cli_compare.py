@@ -464,6 +464,21 @@ def test_two_prompts_share_the_limit_of_requests(project: Project) -> None:
         assert "key" in errors
 
 
+def test_a_limit_that_two_prompts_reach_stops_both_and_keeps_what_ran(project: Project) -> None:
+    """Every answer is unusable and asked for again, which no forecast knows."""
+    (project.folder / "p.txt").write_text("Hi.", encoding="utf-8")
+    with OpenAIServer(key="secret", respond=lambda body: Reply("no JSON")) as server:
+        code, out, errors = project.run(
+            *("eval", "scenarios.yaml", "--model", f"openai:m@{server.base_url}", "--vs", "p.txt"),
+            *("--max-requests", "50"),
+            OPENAI_API_KEY="secret",
+        )
+    assert code == 2
+    assert "--max-requests 50 was reached; what ran is kept" in errors
+    assert len(server.requests) == 50
+    assert len(list((project.folder / "reports").glob("*/report.json"))) == 2, out
+
+
 def test_a_provider_that_fails_under_two_prompts_is_exit_code_3(project: Project) -> None:
     (project.folder / "p.txt").write_text("Hi.", encoding="utf-8")
     turns = count()
