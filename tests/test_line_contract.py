@@ -133,6 +133,7 @@ async def on_twilio_line(story: Story, folder: Path) -> Record:
     assert carrier.closed_with == 1000
     queued = [event.seconds for _, event in record.of(ev.AudioQueued)]
     assert carrier.audio() == queued, "the carrier has what the call was told it has"
+    assert carrier.returned_unheard.isdisjoint(played.mark for _, played in record.of(ev.Played))
     return record
 
 

@@ -48,15 +48,31 @@ class ToldEars:
 
 
 class PlainMouth:
-    """A voice of silence, as long as words would be; ``fails``: texts that it cannot say."""
+    """A voice of silence, as long as words would be.
 
-    def __init__(self, fails: Sequence[str] = ()) -> None:
-        self._fails = fails
+    ``fails``: texts that break off in the middle; ``waits``: texts whose second half is not to be
+    had before ``go`` is set. ``asked``: texts in the order in which their audio was wanted.
+    """
+
+    def __init__(self, fails: Sequence[str] = (), waits: Sequence[str] = ()) -> None:
+        self._fails, self._waits = fails, waits
+        self.go = asyncio.Event()
+        self.asked: list[str] = []
+        self.abandoned: list[str] = []
 
     async def say(self, text: str, speech: SpeechKind) -> AsyncGenerator[bytes, None]:
-        yield b"\xff" * int(speech_seconds(text) * PHONE.rate)
+        self.asked.append(text)
+        half = b"\xff" * int(speech_seconds(text) * PHONE.rate / 2)
+        yield half
         if text in self._fails:
             raise OSError("no voice")
+        if text in self._waits:
+            try:
+                await self.go.wait()
+            except asyncio.CancelledError:
+                self.abandoned.append(text)
+                raise
+        yield half
 
 
 class Carrier:
@@ -67,6 +83,8 @@ class Carrier:
         self.hold: int | None = None
         """So many sentences of the next reply are heard; the others wait for a clear."""
         self.held: list[str] = []
+        self.returned_unheard: set[int] = set()
+        """Marks that a clear has returned."""
         self.frames: list[dict[str, Any]] = []
         self.closed_with: int | None = None
 
@@ -79,6 +97,7 @@ class Carrier:
         if message["event"] == "clear":
             self.hold = None
             for name in self.held:
+                self.returned_unheard.add(int(name))
                 self.say("mark", mark={"name": name})
             self.held.clear()
         elif message["event"] == "mark":

@@ -9,7 +9,6 @@ Frame shapes are those of Twilio's page "Media Streams: WebSocket messages": ``s
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,7 +105,7 @@ def read_message(frame: str | bytes) -> Message:
         return Bad("not an object with an event")
     try:
         return _read(data["event"], data)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         return Bad(f"{data['event'][:20]!r}: {type(error).__name__}")
 
 

@@ -175,11 +175,17 @@ class PhoneCall:
         )
         types = {field.name: field.type for field in business.fields}
 
+        def expect_answer() -> None:
+            asked = next((name for name in rules.required if name not in self.call.lead), None)
+            ears.expect(types[asked] if asked else "")
+
+        if self.call.turns:
+            expect_answer()
+
         def observe(t: float, what: ev.Event | ev.Command, call: Call) -> None:
             self._journal.observe(t, what, call)
             if isinstance(what, ev.ReplyDone):
-                asked = next((name for name in rules.required if name not in call.lead), None)
-                ears.expect(types[asked] if asked else "")
+                expect_answer()
             for observer in self.parts.observers:
                 try:
                     observer(admitted.call_id, t, what, call)
