@@ -82,6 +82,18 @@ async def test_a_clear_silences_at_once_and_abandons_what_is_being_made():
         assert marks == ["3"]
 
 
+async def test_a_clear_overtakes_what_waits_for_a_slow_socket():
+    """At most the frame that is being sent comes before it."""
+    async with Stage(PlainMouth()) as stage:
+        stage.carrier.takes.clear()
+        await stage.speak("One sentence that takes many frames. " * 9)
+        await stage.until(lambda: stage.of(ev.AudioQueued))
+        await stage.line.perform(ev.ClearAudio())
+        stage.carrier.takes.set()
+        await stage.until(lambda: stage.carrier.frames and stage.carrier.frames[-1]["event"] == "clear")
+        assert [frame["event"] for frame in stage.carrier.frames] == ["media", "clear"]
+
+
 async def test_a_voice_that_fails_costs_its_sentence_only():
     """The call is told, and the next sentence is heard."""
     async with Stage(PlainMouth(fails=["One."])) as stage:

@@ -83,6 +83,9 @@ class Carrier:
         self.hold: int | None = None
         """So many sentences of the next reply are heard; the others wait for a clear."""
         self.held: list[str] = []
+        self.takes = asyncio.Event()
+        """Cleared: the socket is full, and sending waits."""
+        self.takes.set()
         self.returned_unheard: set[int] = set()
         """Marks that a clear has returned."""
         self.frames: list[dict[str, Any]] = []
@@ -92,6 +95,7 @@ class Carrier:
         return await self._to_bot.get()
 
     async def send(self, frame: str) -> None:
+        await self.takes.wait()
         message = json.loads(frame)
         self.frames.append(message)
         if message["event"] == "clear":
