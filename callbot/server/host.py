@@ -134,7 +134,7 @@ class CallHost:
 
     async def run_call(self, admitted: Admitted, transport: Transport, start: Start) -> None:
         """Run an admitted call on its stream, until the stream is over."""
-        call = PhoneCall(admitted, self.parts)
+        call = PhoneCall(admitted, self.parts, caller_left=admitted.call_id in self._outcomes)
         self.running[admitted.call_id] = call
         try:
             await call.run(transport, start)

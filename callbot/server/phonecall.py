@@ -100,6 +100,8 @@ class PhoneCall:
 
     admitted: Admitted
     parts: Parts
+    caller_left: bool = False
+    """The carrier has said so before the stream was begun here."""
     call: Call = field(init=False)
     record: Record = field(init=False)
     outcome: Outcome | None = None
@@ -129,6 +131,8 @@ class PhoneCall:
         """Run the call on its stream until the stream is over. Never raises."""
         try:
             self._prepare(transport, start)
+            if self.caller_left:
+                self._line.carrier_hung_up()
             await self._run()
         except Exception:  # noqa: BLE001 - one call's fault is no other call's
             _log.exception("a call broke", extra={"call": self.admitted.call_id})

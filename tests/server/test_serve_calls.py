@@ -98,13 +98,17 @@ async def test_a_caller_who_hangs_up_is_not_called_back(bot: Bot, rest: Rest, st
 
 
 async def test_a_status_callback_ends_a_call_whose_stop_was_lost(bot: Bot, store: Store) -> None:
-    """``completed`` says that nobody is there any more."""
-    caller = Caller(bot)
-    stream = await caller.answered()
-    await eventually(lambda: bot.logs("stream"))
-    await caller.ring("/webhook/call_status", CallStatus="completed")
-    await stream.over()
-    assert store.calls.get(caller.call_sid).ended_by == "caller"
+    """``completed`` says that nobody is there any more, whether it comes during the call or at its start."""
+    for early in (True, True, True, True, True, False):
+        caller = Caller(bot)
+        stream = await caller.answered()
+        if not early:
+            await stream.say("I am Dana")
+            await stream.until(2)
+        await caller.ring("/webhook/call_status", CallStatus="completed")
+        await stream.over()
+        call = await eventually(lambda sid=caller.call_sid: (c := store.calls.get(sid)).ended_at and c)
+        assert call.ended_by == "caller"
 
 
 async def test_a_caller_who_never_reached_the_stream_is_written_down(bot: Bot, store: Store) -> None:
