@@ -179,3 +179,14 @@ async def test_rest_redirects_a_call(name):
 def test_silence_is_the_code_of_zero():
     """What the tape is filled with where nothing is played."""
     assert g711.decode(bytes([g711.SILENCE]))[0] == 0
+
+
+async def test_a_bot_that_recognises_nothing_is_told_the_words():
+    """When their sound has ended, as recognition would return them; only on request."""
+    said = scenario({"say": "hello there", "heard": "hello bear"}, {"hang_up": True})
+    told, untold = Bot(), Bot()
+    await all_of(ring(told, said, oracle=True), ring(untold, said))
+    (words,) = [event for event in told.events if event["event"] == "callbot.oracle"]
+    assert words["text"] == "hello bear"
+    assert words["streamSid"] == told.events[1]["streamSid"]
+    assert not [event for event in untold.events if event["event"] == "callbot.oracle"]
