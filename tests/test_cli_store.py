@@ -276,7 +276,9 @@ def test_the_transcript_says_what_became_of_the_words(run: Run) -> None:
         ["0:05", "note", "end_refused: turn 1, reason lead_complete, why phone is missing"],
         ["1:05", "note", "the caller hung up"],
     ]
-    assert shown.endswith("lead: nothing captured, in_progress\ngreeting: pass (stream)\nended by caller, after 1:05 and 0 turns\n")
+    assert shown.endswith(
+        "lead: nothing captured, in_progress\ngreeting: pass (stream)\nended by caller, after 1:05 and 0 turns\n"
+    )
 
 
 def test_on_a_terminal_lists_are_tables(calls: Run) -> None:

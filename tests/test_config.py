@@ -71,7 +71,10 @@ def test_another_file_can_be_named(folder: Path, monkeypatch: pytest.MonkeyPatch
     ("toml", "message"),
     [
         ('databse = "x"', 'callbot.toml:1: databse: unknown key; did you mean "database"?'),
-        ("\n[server]\nport = 1\n", "callbot.toml:2: server: unknown key; known keys: bidi, currency, database"),
+        (
+            "\n[server]\nport = 1\n",
+            "callbot.toml:2: server: unknown key; known keys: bidi, currency, database",
+        ),
         ('# x\nbidi = "left"', "callbot.toml:2: bidi: must be 'auto', 'visual' or 'logical'; found 'left'"),
         ("model = 3", "callbot.toml:1: model: must be a valid string; found 3"),
         ('model = ""', "callbot.toml:1: model: string should have at least 1 character; found ''"),

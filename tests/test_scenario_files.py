@@ -219,9 +219,7 @@ BROKEN = {  # … stands for words that belong to every file format
     ],
     # callers of other kinds
     "name: x\nbusiness: shop\nexpect: {end: open}\ncaller: {turns: [{say: hi}], temper: curt}\n": [
-        (
-            "4: caller.temper: temper makes this caller adaptive, turns scripted; a caller is one of them"
-        )
+        ("4: caller.temper: temper makes this caller adaptive, turns scripted; a caller is one of them")
     ],
     "name: x\nbusiness: shop\nexpect: {end: open}\ncaller:\n  fact: {phone: 05}\n  temper: curt\n": [
         '5: caller.fact: unknown key; did you mean "facts"?'
@@ -368,8 +366,12 @@ BROKEN = {  # … stands for words that belong to every file format
     ],
     # the oracle
     expect("end:"): ["8: expect.end: is empty; write open, or a window such as {turns: [6, 7]}"],
-    expect("end: opne"): ['8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found "opne"'],
-    expect("end: [1, 2]"): ["8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found a list"],
+    expect("end: opne"): [
+        '8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found "opne"'
+    ],
+    expect("end: [1, 2]"): [
+        "8: expect.end: must be open, or a window such as {turns: [6, 7]} or {after: goodbye, within: 1}; found a list"
+    ],
     expect("end: {reason: lead_complete}"): [
         "8: expect.end.turns: is missing; write turns: [6, 7], or after: and a milestone of the caller's"
     ],
@@ -387,9 +389,7 @@ BROKEN = {  # … stands for words that belong to every file format
     expect("end: {turns: [1, 2], before: {captured: phone}}"): [
         "8: expect.end.before: before goes with after, not with turns"
     ],
-    expect("end: {after: goodbye, within: 1, before: {captured: []}}"): [
-        "8: expect.end.before.captured: …"
-    ],
+    expect("end: {after: goodbye, within: 1, before: {captured: []}}"): ["8: expect.end.before.captured: …"],
     expect("end: {turns: 2}"): [
         "8: expect.end.turns: must be the first and the last turn of the window, such as [6, 7] or [6, 6]"
     ],

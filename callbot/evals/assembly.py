@@ -84,6 +84,4 @@ def _row(scenario: Scenario, selection: Selection, results: Results, facts: RunF
         if run.verdict != "infra"
         for name, wanted in scenario.expect.lead.items()
     ]
-    return row.model_copy(
-        update={"sha256": fingerprint(scenario), "lead_fields": (sum(fields), len(fields))}
-    )
+    return row.model_copy(update={"sha256": fingerprint(scenario), "lead_fields": (sum(fields), len(fields))})
