@@ -132,7 +132,7 @@ def test_a_run_whose_gate_holds(project: Project) -> None:
         "plan.json",
         "report.json",
         "runs.jsonl",
-        "transcripts.html",
+        "report.html",
         "records",
     }
     report = project.report()
@@ -298,7 +298,7 @@ def test_an_interrupted_run_keeps_what_ran(project: Project) -> None:
     assert [len(row["runs"]) for row in report["scenarios"]] == [1]
     [folder] = project.reports()
     assert len((folder / "runs.jsonl").read_text(encoding="utf-8").splitlines()) == 1
-    assert (folder / "transcripts.html").exists()
+    assert (folder / "report.html").exists()
 
 
 # --- what cannot be run -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_replies_that_are_no_json_are_shown_where_they_came(tmp_path: Path) -> N
     assert report["summary"]["broken_replies"] == sum(
         len(turn["broken"]) for turn in report["scenarios"][0]["runs"][0]["turns"]
     )
-    page = (path.parent / "transcripts.html").read_text()
+    page = (path.parent / "report.html").read_text()
     assert "the reply is not a JSON object" in page
 
 

@@ -103,7 +103,7 @@ def test_the_command_counts_writes_and_exits(tmp_path: Path) -> None:
         assert (rate["value"], rate["low"], rate["high"]) == pytest.approx((part / whole, low, high))
     assert report["observed"]["turns_late"] == 2
     [folder] = tmp_path.glob("reports/*")
-    assert {path.name for path in folder.iterdir()} >= {"report.json", "transcripts.html", "records"}
+    assert {path.name for path in folder.iterdir()} >= {"report.json", "report.html", "records"}
     assert len(list((folder / "records").iterdir())) == 20
 
 

@@ -11,7 +11,7 @@ import report_samples as samples
 from callbot.errors import CallbotError
 from callbot.evals.report import Report
 from callbot.files import write_whole
-from callbot.reporting.html import write_transcripts
+from callbot.reporting.html import write_html
 from callbot.reporting.junit import write_junit
 from callbot.reporting.markdown import LIMIT, write_markdown
 
@@ -135,10 +135,10 @@ def test_a_long_call_is_cut_and_a_large_run_fits(tmp_path: Path) -> None:
     ]
     text = comment(samples.report(long), tmp_path)
     assert len(text) < LIMIT
-    assert re.search(r"… and \d+ more, in `transcripts\.html`", text)
+    assert re.search(r"… and \d+ more, in `report\.html`", text)
 
 
-@pytest.mark.parametrize("write", [write_junit, write_markdown, write_transcripts])
+@pytest.mark.parametrize("write", [write_junit, write_markdown, write_html])
 def test_a_report_can_be_empty(write: object, tmp_path: Path) -> None:
     """An interrupted run may hold nothing at all."""
     assert callable(write)

@@ -16,7 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
 from callbot.evals.report import Report
-from callbot.reporting.html import write_transcripts
+from callbot.reporting.html import write_html
 
 FLAGS = (
     "--headless",
@@ -51,11 +51,11 @@ class Page:
     """The page of a report, open in a browser."""
 
     def __init__(self, browser: webdriver.Chrome, folder: Path) -> None:
-        self.browser, self.path = browser, folder / "transcripts.html"
+        self.browser, self.path = browser, folder / "report.html"
 
     def show(self, report: Report, anchor: str = "") -> None:
         """Write the page and open it, logs empty."""
-        write_transcripts(report, self.path)
+        write_html(report, self.path)
         self.browser.get("about:blank")
         for log in ("browser", "performance"):
             self.browser.get_log(log)
@@ -113,7 +113,7 @@ def test_hebrew_is_laid_out_from_the_right_and_numbers_keep_their_order(page: Pa
     """Computed direction by utterance, and the characters of a phone number from left to right."""
     page.show(samples.full(), "#call-wrong-name-kept")
     directions = "return [...document.querySelectorAll(arguments[0])].map(e => getComputedStyle(e).direction)"
-    assert set(page.run(directions, "#call-wrong-name-kept .said:not(.wants) p")) == {"rtl"}
+    assert set(page.run(directions, "#call-wrong-name-kept .said:not(.wants, .ended) p")) == {"rtl"}
     assert set(page.run(directions, "#call-hostile-caller .said p")) == {"ltr"}
     assert set(page.run(directions, "#call-wrong-name-kept .wants p")) == {"ltr"}
     places = """
@@ -171,13 +171,14 @@ def test_calls_are_filtered_by_verdict_business_tag_and_text(page: Page) -> None
     page.show(samples.full())
     page.choose("verdict", "never")
     assert page.calls() == ["asks-for-ever", "irony"]
-    page.choose("verdict", "failed")
+    page.choose("verdict", "")
+    page.choose("outcome", "failed")
     page.choose("tag", "critical")
     assert page.calls() == ["no-thanks-then-yes", "no-phone-yet"]
     page.choose("tag", "")
     page.choose("business", "harborside-home")
     assert page.calls() == ["hostile-caller"]
-    page.choose("verdict", "")
+    page.choose("outcome", "")
     page.choose("business", "")
     box = page.browser.find_element(By.NAME, "text")
     box.send_keys("ראשון לציון")

@@ -305,9 +305,9 @@ def write_report(report: Report, folder: Path, outputs: Outputs) -> None:
     for path in (folder / "report.json", outputs.json):
         if path is not None:
             write_whole(path, text)
-    from callbot.reporting.html import write_transcripts
+    from callbot.reporting.html import write_html
 
-    write_transcripts(report, folder / "transcripts.html")
+    write_html(report, folder / "report.html")
     if outputs.junit is not None:
         from callbot.reporting.junit import write_junit
 

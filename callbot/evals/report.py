@@ -233,6 +233,8 @@ class RunReport(_Part):
     call_verdict: Verdict | None = None
     """The verdict on what the call did, guard included."""
     measures: Measures = Measures()
+    audio: str | None = None
+    """Path of the call's recording, relative to the run's folder; null if it was not spoken."""
 
 
 class EndWindow(_Part):

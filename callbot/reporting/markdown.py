@@ -52,7 +52,7 @@ def markdown(report: Report) -> str:
         block = _failure(scenario)
         room -= len(block)
         if room < 0:
-            head += ["", f"… and {len(failed) - number} more, in `transcripts.html` of the run."]
+            head += ["", f"… and {len(failed) - number} more, in `report.html` of the run."]
             break
         head.append(block)
     return "\n".join([*head, *tail]) + "\n"
