@@ -25,6 +25,7 @@ from callbot.lookup import UnknownBusiness, find_business
 from callbot.record import header
 from callbot.rules import Rules
 from callbot.store.database import open_store
+from callbot.store.tables import REVISION
 
 URL = "sqlite:///callbot.db"
 
@@ -344,8 +345,11 @@ def test_db_upgrade_and_status(run: Run, postgres_url: str) -> None:
     """Status tells a deployment whether it has to upgrade; upgrading twice is harmless."""
     done = run("db", "status", "--database", postgres_url)
     assert (done.code, "run: callbot db upgrade" in done.out) == (1, True)
-    assert run("db", "upgrade", "--database", postgres_url).out == "upgraded from nothing to revision 0001\n"
-    assert run("db", "upgrade", "--database", postgres_url).out == "up to date at revision 0001\n"
+    assert (
+        run("db", "upgrade", "--database", postgres_url).out
+        == f"upgraded from nothing to revision {REVISION}\n"
+    )
+    assert run("db", "upgrade", "--database", postgres_url).out == f"up to date at revision {REVISION}\n"
     assert run("db", "status", "--database", postgres_url).code == 0
     assert run("prompts", "status", "--database", postgres_url).code == 0
 

@@ -183,7 +183,8 @@ def _numbers(value: object) -> object:
     """Plain scalars as JSON would have them, where a schema wants numbers and booleans."""
     if isinstance(value, dict):
         return {
-            k: v if k in {"say", "heard", "press", "now", "from"} else _numbers(v) for k, v in value.items()
+            k: v if k in {"say", "heard", "press", "now", "from", "facts"} else _numbers(v)
+            for k, v in value.items()
         }
     if isinstance(value, list):
         return [_numbers(item) for item in value]
@@ -503,7 +504,7 @@ def test_a_path_that_is_not_there_and_files_that_cannot_be_read(tmp_path: Path) 
     with pytest.raises(InvalidInput, match=r"latin\.yaml: is not UTF-8 text; save it as UTF-8"):
         read_scenarios([tmp_path])
     (tmp_path / "calls.jsonl").write_text("{}")
-    with pytest.raises(InvalidInput, match=r"calls\.jsonl: transcripts cannot be used yet; only scripted"):
+    with pytest.raises(InvalidInput, match=r"calls\.jsonl:1: id: is missing"):
         read_scenarios([tmp_path / "calls.jsonl"])
 
 
