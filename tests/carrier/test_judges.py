@@ -34,7 +34,7 @@ async def test_pipecat_hears_the_caller_is_heard_and_hangs_up(tmp_path: Path) ->
             await _listening(port, process)
             finished = await carrier.call(who, wav=wav)
         finally:
-            process.terminate()
+            process.kill()  # asked to stop, it may wait for its own connections without end
             await process.wait()
     (said, _) = await prepare(who.turns, Tunes())
     heard = soundfile.read(wav)[0][:, 1] * 32768
