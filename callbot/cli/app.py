@@ -26,6 +26,8 @@ COMMANDS: dict[str, str] = {
     "scenario": "Turn a stored call into a scenario.",
     "compare": "Compare two runs of the same scenarios: what flipped, and whether it can be chance.",
     "chat": "Talk to the bot by text.",
+    "talk": "Talk to the bot aloud: the same call as on the telephone, on this machine.",
+    "devices": "List microphones and loudspeakers.",
     "dial": "Ring a Twilio bot as a simulated carrier and report what a caller would have heard.",
     "load": "Place many simulated calls at once and report percentiles of what the callers heard.",
     "serve": "Answer the phone behind Twilio.",
@@ -33,7 +35,7 @@ COMMANDS: dict[str, str] = {
     "prompts": "Import, compare, activate and render the businesses' prompts.",
     "greeting": "Render and check what callers hear first.",
     "calls": "Look at stored calls.",
-    "leads": "List and export collected leads.",
+    "leads": "List, export and deliver collected leads.",
     "db": "Look after the database.",
     "schema": "Print the JSON Schema of a file format.",
 }

@@ -101,6 +101,13 @@ def convert_samples(samples: npt.NDArray[np.float32], rate: int, target: AudioFo
 
 def read_samples(source: Path | bytes) -> tuple[npt.NDArray[np.float32], int]:
     """Samples between -1 and 1, channels mixed to one, and their rate. Raises UnreadableAudio."""
+    samples, rate, _ = _read(source)
+    mixed: npt.NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    return mixed, rate
+
+
+def _read(source: Path | bytes) -> tuple[npt.NDArray[np.float32], int, int]:
+    """Samples (frames x channels), their rate, and how many channels there are. Raises UnreadableAudio."""
     import soundfile
 
     try:
@@ -109,8 +116,17 @@ def read_samples(source: Path | bytes) -> tuple[npt.NDArray[np.float32], int]:
     except (OSError, soundfile.SoundFileError) as error:
         said = str(error).rpartition(": ")[2].rstrip(".")
         raise UnreadableAudio(f"no audio that can be read ({said}); use WAV, FLAC, Ogg or MP3") from error
-    mixed: npt.NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
-    return mixed, int(rate)
+    return samples, int(rate), int(samples.shape[1])
+
+
+def read_caller(path: Path, target: AudioFormat) -> tuple[bytes, bool]:
+    """A recorded caller, and whether the file is of a whole call: the caller left, somebody else right.
+
+    Raises UnreadableAudio.
+    """
+    samples, rate, channels = _read(path)
+    left: npt.NDArray[np.float32] = np.ascontiguousarray(samples[:, 0])
+    return convert_samples(left, rate, target), channels == 2 and not np.array_equal(left, samples[:, 1])
 
 
 def wav_bytes(audio: bytes, format: AudioFormat) -> bytes:
