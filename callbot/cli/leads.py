@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, SinceOption
+from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, PromptsOption, SinceOption
 
 if TYPE_CHECKING:
+    from callbot.store.database import Store
     from callbot.store.leads import Lead
 
-app = typer.Typer(no_args_is_help=True, help="List and export collected leads.")
+app = typer.Typer(no_args_is_help=True, help="List, export and deliver collected leads.")
 
 
 class Format(StrEnum):
@@ -98,6 +99,99 @@ def export(
     else:
         write_whole(output, data)
         typer.echo(f"{len(leads)} leads written to {output}", err=True)
+
+
+@app.command()
+def deliveries(
+    business: BusinessOption = None,
+    open_: Annotated[bool, typer.Option("--open", help="Only those that have not arrived.")] = False,
+    limit: LimitOption = 50,
+    database: DatabaseOption = None,
+) -> None:
+    """List what is posted to the businesses' webhooks: what arrived, waits, or was given up, and why."""
+    from callbot.cli.storing import local, print_table, store_of
+    from callbot.config import load_settings
+
+    settings = load_settings(database=database)
+    with store_of(settings) as store:
+        found = store.outbox.list(business=business, open_only=open_, limit=limit)
+    print_table(
+        ("call", "ended", "business", "state", "attempts", "next", "error"),
+        (
+            (
+                one.call_id,
+                local(one.created_at),
+                one.business_id,
+                one.state,
+                one.attempts,
+                local(one.due_at) if one.due_at else None,
+                one.error,
+            )
+            for one in found
+        ),
+        settings.bidi,
+    )
+
+
+@app.command()
+def deliver(
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Also what waits for a later attempt and what was given up, at once."),
+    ] = False,
+    business: Annotated[
+        str | None, typer.Option("--business", metavar="ID", help="With --retry: only this business.")
+    ] = None,
+    prompts_dir: PromptsOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Post what is due to the businesses' webhooks now, as a running server does by itself.
+
+    Secrets come from the environment variables that deliver.secret_env names. Exits with 1 if
+    something did not arrive.
+    """
+    import asyncio
+
+    from callbot.cli.storing import store_of
+    from callbot.config import load_settings
+    from callbot.errors import CallbotError
+    from callbot.lookup import DEFAULT_PROMPTS_DIR
+
+    if business is not None and not retry:
+        raise CallbotError("--business is for --retry")
+    settings = load_settings(database=database, prompts_dir=prompts_dir)
+    with store_of(settings) as store:
+        arrived, failed = asyncio.run(
+            _deliver(store, settings.prompts_dir or DEFAULT_PROMPTS_DIR, business, retry=retry)
+        )
+    typer.echo(f"{arrived} delivered, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _deliver(store: Store, folder: Path, business: str | None, *, retry: bool) -> tuple[int, int]:
+    """Send until nothing is due any more; how many arrived, and how many did not."""
+    import os
+    import secrets
+    from concurrent.futures import ThreadPoolExecutor
+
+    from callbot.cli.storing import local
+    from callbot.server.delivery import Courier
+
+    arrived = failed = 0
+    with ThreadPoolExecutor(4) as threads:
+        courier = Courier(store, folder, threads, os.environ, f"by-hand:{secrets.token_hex(4)}")
+        if retry:
+            store.outbox.retry(courier.now(), business)
+        while sent := await courier.send_due():
+            for one in sent:
+                if one.error is None:
+                    arrived += 1
+                    continue
+                failed += 1
+                again = f"next attempt {local(one.due_at)}" if one.due_at else "given up"
+                typer.echo(f"{one.call_id}: {one.error}; {again}", err=True)
+    return arrived, failed
 
 
 def _jsonl(leads: tuple[Lead, ...]) -> str:

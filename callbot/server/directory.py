@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from callbot.business import Business, read_business
 from callbot.errors import CallbotError
 from callbot.fields import phone_e164
 from callbot.lookup import business_files, check_named
+from callbot.server.delivery import check_promises
 from callbot.server.speaking import Audio, Speech, Spoken
 from callbot.server.threads import in_thread
 from callbot.store.businesses import Version
@@ -70,6 +72,7 @@ class Directory:
             )
         for answering in everybody:
             self.speech.check(answering.business)
+            check_promises(answering.business, os.environ)
         for answering in everybody:
             spoken = await self._render(answering)
             if spoken.greeting is None:

@@ -24,6 +24,7 @@ from callbot.lines.twilio_wire import Start
 from callbot.models.base import Model
 from callbot.models.registry import make_model
 from callbot.server.admission import LEASE_SECONDS, Admissions
+from callbot.server.delivery import Courier
 from callbot.server.directory import Directory
 from callbot.server.options import ServeOptions
 from callbot.server.phonecall import Admitted, CallObserver, Outcome, Parts, PhoneCall
@@ -73,6 +74,8 @@ class CallHost:
         self.parts = Parts(
             self.speech, self.model, self.fallback, self.writer, self._end_call, self.observers
         )
+        self.courier = Courier(self.store, options.prompts_dir, self._threads, os.environ, self.holder)
+        self.when_over.append(lambda _: self.courier.wake())
         self._outcomes: dict[str, Outcome] = {}
         self._empty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +85,7 @@ class CallHost:
         """Load everything that the first call would wait for. Raises CallbotError for what is missing."""
         await self.directory.load()
         await self.speech.load()
-        self._tasks = [asyncio.create_task(work()) for work in (self._renew, self._keep_up)]
+        self._tasks = [asyncio.create_task(work()) for work in (self._renew, self._keep_up, self.courier.run)]
 
     async def drain(self) -> None:
         """Take no new calls, and wait for those in progress, for at most ``drain_seconds``."""

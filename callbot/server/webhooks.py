@@ -115,6 +115,7 @@ class Webhooks:
             caller_number=caller,
             dialled_number=dialled,
             started_at=dt.datetime.now(dt.UTC).isoformat(),
+            deliver=business.deliver is not None,
         )
         nonce = await host.admissions.begin(call_id, head, answering, played.seconds if played else 0.0)
         if nonce is None:

@@ -14,6 +14,7 @@ from callbot.store.calls import Calls
 from callbot.store.engine import BUSY_SECONDS, Database, StoreError, connect, set_wal
 from callbot.store.leads import Leads
 from callbot.store.live import LiveCalls
+from callbot.store.outbox import Outbox
 from callbot.store.tables import REVISION
 
 __all__ = ["Store", "StoreError", "open_store", "store_revision", "upgrade_store"]
@@ -28,6 +29,7 @@ class Store:
         self.calls = Calls(database)
         self.leads = Leads(database)
         self.live = LiveCalls(database)
+        self.outbox = Outbox(database)
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from callbot.store.calls import (
     start_row,
 )
 from callbot.store.engine import Database, StoreError
+from callbot.store.outbox import enqueue
 from callbot.store.tables import CallRow, EventRow, LeaseRow, StreamRow
 
 
@@ -323,6 +324,7 @@ def _finish(session: Session, call_id: str, finish: Finish, at: dt.datetime) -> 
         turns=finish.turns,
         ended_at=at,
     )
+    enqueue(session, call_row(session, call_id), at)
 
 
 def _live(session: Session, call: CallRow) -> LiveCall:

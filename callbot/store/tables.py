@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. Revisions are numbers of four digits, so that newer ones sort behind."""
 
 
@@ -202,3 +202,25 @@ class LeaseRow(Table):
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
     holder: Mapped[str]
     expires_at: Mapped[dt.datetime]
+
+
+class DeliveryRow(Table):
+    """The outbox: one final delivery for each call of a business that wants its leads posted.
+
+    What is posted is made from the call and its lead, which change no more once the call is over.
+    """
+
+    __tablename__ = "deliveries"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    business_id: Mapped[str]
+    created_at: Mapped[dt.datetime]
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    """When it is tried next; None once it was delivered or given up."""
+    attempts: Mapped[int]
+    holder: Mapped[str | None]
+    """Who sends it, until ``held_until``."""
+    held_until: Mapped[dt.datetime | None]
+    delivered_at: Mapped[dt.datetime | None]
+    error: Mapped[str | None]
+    """Why the last attempt failed."""
