@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import microphone_stage
 import pytest
 from twilio_stage import hold_call
 
@@ -28,6 +29,7 @@ from callbot.lines.text import TextLine
 from callbot.models.scripted import ScriptedModel
 from callbot.record import Record, header, replayed, rules_from_json
 from callbot.replay import VirtualDriver
+from callbot.sound import PHONE
 
 NOW = dt.datetime(2026, 11, 29, 10, 0, tzinfo=dt.UTC)
 
@@ -137,6 +139,20 @@ async def on_twilio_line(story: Story, folder: Path) -> Record:
     return record
 
 
+async def on_microphone_line(story: Story, folder: Path) -> Record:
+    """The asyncio driver on manual time; the caller sits at a sound card."""
+    call, dialogue, record = make_call(story, folder, "microphone")
+    greeting = b"\x00" * PHONE.rate  # a second of mu-law's loudest, to be told from silence
+    card = await microphone_stage.hold_call(
+        call, dialogue, record, story.turns, None if call.rules.greeting_streamed else greeting
+    )
+    assert card.closed
+    if not call.rules.greeting_streamed:
+        loud = bytes(card.played).strip(b"\0")
+        assert len(loud) == 2 * PHONE.rate, "the greeting was played once and whole"
+    return record
+
+
 def typed(turns: Sequence[dict[str, Any]]) -> Iterator[str]:
     """A caller's turns as somebody types them."""
     for turn, following in zip(turns, [*turns[1:], {}], strict=True):
@@ -159,6 +175,7 @@ LINES: dict[str, Callable[[Story, Path], Awaitable[Record]]] = {
     "simulated": on_simulated_line,
     "text": on_text_line,
     "twilio": on_twilio_line,
+    "microphone": on_microphone_line,
 }
 
 # --- the stories ------------------------------------------------------------------------------------

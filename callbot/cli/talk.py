@@ -103,7 +103,8 @@ def talk(
         bidi=bidi.value if bidi else None,
     )
     try:
-        from callbot.cli.talking import Talk, hold
+        from callbot.cli.talk_parts import Talk
+        from callbot.cli.talking import hold
     except ModuleNotFoundError as error:
         raise CallbotError(
             f'talk needs {error.name}; install it with: pip install "callbot[talk]"'

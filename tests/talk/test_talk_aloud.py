@@ -1,0 +1,120 @@
+"""``callbot talk`` on a sound server without hardware: what was really played, to the sample.
+
+All times are those of the recordings; nothing is measured by a clock on the wall.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+from sound_server import RATE, SoundServer, found, levels
+from talking_project import GOODBYE, GREETING, LONG, Project, ToldRecogniser, reply, spoken
+
+from callbot import events as ev
+from callbot.certificate import greeting_certificate
+from callbot.record import replayed
+
+CERTAIN = 0.32 + 0.1
+"""Seconds of voice after which speech is certain while the bot can be heard, Silero's smear included."""
+
+
+@pytest.fixture
+def room():
+    """A room of one's own: tests may unplug it."""
+    with SoundServer() as server:
+        yield server
+
+
+def test_a_call_greets_once_yields_to_an_interruption_and_hangs_up_after_its_farewell(room, tmp_path):
+    """Greeting found once and whole, nothing over it; barge-in; farewell whole before the end; all saved."""
+    project = Project(tmp_path, reply(LONG), reply(GOODBYE, ends="lead_complete", name="Dana"))
+    with ToldRecogniser("hello there", "I am Dana, that is all") as recogniser:
+        talk = project.start(room.env, "--headset", "--stt", recogniser.name)
+        over = room.await_silence(room.await_sound(0), 0.6)
+        room.say(spoken("hello there, good morning"))
+        asked = room.await_sound(over)
+        room.await_sample(asked + round(1.2 * RATE))
+        room.say(spoken("I am Dana, and that is all I wanted to say to you"))
+        out, _ = talk.communicate(timeout=60)
+    assert talk.returncode == 0, out
+    heard, (you, bot) = room.heard(), project.tape()
+
+    ((greeted, likeness),) = found(project.clip(GREETING), heard)
+    assert likeness > 0.95
+    ((farewell, likeness),) = found(project.clip(GOODBYE), heard)
+    assert likeness > 0.95
+    assert levels(heard[: greeted - RATE // 50]).max(initial=0) < 200, (
+        "something was played before the greeting"
+    )
+
+    assert not found(project.clip(LONG), heard), "the question was to be cut"
+    question = project.clip(LONG)[:RATE]
+    ((begun, likeness),) = found(question, heard)
+    assert likeness > 0.95
+    assert begun > greeted + len(project.clip(GREETING)), "the greeting and the question overlap"
+
+    ((on_tape, _),) = found(project.clip(GREETING), bot)
+    offset = greeted - on_tape
+    onset = first_sound(you, begun - offset)
+    stopped = last_sound(heard[:farewell], begun)
+    assert stopped - offset - onset < (CERTAIN + 0.2) * RATE
+    assert farewell > stopped
+
+    record = project.record
+    assert str(greeting_certificate(record)) == "pass (play)"
+    assert "greeting: pass (play)" in out
+    assert "call ended by model: lead_complete" in out
+    assert [event.text for _, event in record.of(ev.UserSpoke)] == ["hello there", "I am Dana, that is all"]
+    commands = [type(entry.what) for entry in record.entries if entry.kind == "command"]
+    assert [type(entry.what) for entry in replayed(record) if entry.kind == "command"] == commands
+    with sqlite3.connect(tmp_path / "callbot.db") as database:
+        (fields,) = database.execute("select fields from leads").fetchone()
+    assert json.loads(fields) == {"name": "Dana"}
+
+
+def first_sound(samples, since):
+    """The sample after ``since`` where sound begins."""
+    return since + next(i for i, level in enumerate(levels(samples[since:])) if level > 200) * (RATE // 50)
+
+
+def last_sound(samples, since):
+    """The sample after ``since`` where the last sound ends."""
+    loud = [i for i, level in enumerate(levels(samples[since:])) if level > 200]
+    return since + (loud[-1] + 1) * (RATE // 50)
+
+
+def test_a_streamed_greeting_is_said_once_and_what_is_said_over_it_is_answered_after_it(room, tmp_path):
+    """The caller speaks over it; on loudspeakers their voice is let through only if it is loud."""
+    project = Project(tmp_path, reply(GOODBYE, ends="customer_declined"), mode="stream")
+    with ToldRecogniser("nothing, thanks") as recogniser:
+        talk = project.start(room.env, "--phone", "--speakers", "--stt", recogniser.name)
+        room.await_sound(0)
+        room.say(spoken("I do not need anything, thanks") * 1.5)
+        room.await_sound(room.await_silence(0, 0.3))
+        talk.send_signal(2)
+        out, _ = talk.communicate(timeout=60)
+    assert talk.returncode == 0, out
+    record = project.record
+    assert next(speak.speech for _, speak in record.of(ev.Speak)) == ev.SpeechKind.GREETING
+    assert str(greeting_certificate(record)) == "pass (stream)"
+    assert [event.text for _, event in record.of(ev.UserSpoke)] == ["nothing, thanks"]
+    (played, *_) = [t for t, _ in record.of(ev.Played)]
+    assert all(t > played for t, speak in record.of(ev.Speak) if speak.speech != ev.SpeechKind.GREETING)
+
+
+def test_a_sound_server_that_goes_away_ends_the_call_and_loses_nothing(room, tmp_path):
+    """In mid-call: the caller is gone, Record and lead are kept, and the screen says why."""
+    project = Project(tmp_path, reply(LONG, name="Dana"))
+    talk = project.start(room.env, "--type")
+    assert talk.stdin is not None
+    talk.stdin.write("I am Dana\n")
+    talk.stdin.flush()
+    room.await_sound(room.await_silence(room.await_sound(0), 0.3))
+    room.unplug()
+    out, _ = talk.communicate(timeout=60)
+    assert talk.returncode == 0, out
+    assert "call ended by caller (the sound card has" in out
+    assert [(ended.lead, ended.status) for _, ended in project.record.of(ev.SaveLead)]
+    assert len(project.tape()[0]) > RATE
