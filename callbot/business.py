@@ -5,6 +5,7 @@ It is longer than other files because every key of a business file stands here b
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from functools import cache, cached_property
@@ -162,6 +163,25 @@ class Keep(StrictModel):
     """How long audio is kept."""
     transcript: _Duration = "180d"
     """How long what was said is kept."""
+
+    @property
+    def audio_time(self) -> dt.timedelta:
+        """``audio`` as a length of time."""
+        return _length(self.audio)
+
+    @property
+    def transcript_time(self) -> dt.timedelta:
+        """``transcript`` as a length of time."""
+        return _length(self.transcript)
+
+
+def _length(duration: str) -> dt.timedelta:
+    hours = int(duration[:-1]) * (24 if duration.endswith("d") else 1)
+    return dt.timedelta(hours=min(hours, _EVER))
+
+
+_EVER = 100 * 365 * 24
+"""Hours; no calendar holds every number of days that a file may name."""
 
 
 class Privacy(StrictModel):

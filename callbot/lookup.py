@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callbot.business import Business, read_business
 from callbot.errors import CallbotError, InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from callbot.store.database import Store
 
 DEFAULT_PROMPTS_DIR = Path("prompts")
 
@@ -63,6 +67,17 @@ def find_business(id: str, prompts_dir: Path | None, database: str | None) -> Bu
                 return store.businesses.get(id)
             known |= stored
     raise UnknownBusiness(_unknown(id, known, folder, bool(database)))
+
+
+def answering_business(id: str, prompts_dir: Path, store: Store) -> Business | None:
+    """The business as ``serve`` answers for it: its active version, else its file; None if it is neither.
+
+    Raises CallbotError for one that cannot be read.
+    """
+    if any(info.id == id and info.active is not None for info in store.businesses.list()):
+        return store.businesses.get(id)
+    path = business_files(prompts_dir).get(id)
+    return None if path is None else read_business(path)
 
 
 def _may_exist(database: str) -> bool:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "prompts": "Import, compare, activate and render the businesses' prompts.",
     "greeting": "Render and check what callers hear first.",
     "calls": "Look at stored calls.",
+    "forget": "Forget a caller: remove what is stored of a number.",
     "leads": "List, export and deliver collected leads.",
     "db": "Look after the database.",
     "schema": "Print the JSON Schema of a file format.",

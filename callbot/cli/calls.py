@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, SinceOption
+from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, PromptsOption, SinceOption
 
 if TYPE_CHECKING:
     from callbot.record import Record
@@ -89,6 +89,50 @@ def show(
         _print_json(call, record, lead, events=events)
     else:
         _print_call(call, record, lead, settings.bidi, events=events)
+
+
+@app.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    prompts_dir: PromptsOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Remove what was said on calls older than each business keeps it (privacy.keep).
+
+    Transcripts and Records go after keep.transcript, audio files after keep.audio. The calls and their
+    leads stay; see: callbot forget. A business that is not known any more keeps what a new one would.
+    """
+    import datetime as dt
+
+    from callbot.business import Privacy
+    from callbot.cli.storing import store_of
+    from callbot.config import load_settings
+    from callbot.lookup import DEFAULT_PROMPTS_DIR, answering_business
+    from callbot.recordings import recorded_calls, remove
+
+    settings = load_settings(database=database, prompts_dir=prompts_dir)
+    folder, now = settings.prompts_dir or DEFAULT_PROMPTS_DIR, dt.datetime.now(dt.UTC)
+    with store_of(settings) as store:
+        recorded = list(recorded_calls(settings.recordings_dir))
+        ids = sorted({*store.personal.businesses(), *(one.business or "" for one in recorded)})
+        # Every business is read before anything is removed: one that cannot be read removes nothing.
+        known = {name: answering_business(name, folder, store) for name in ids}
+        for name, business in known.items():
+            keep = (business.privacy if business else Privacy()).keep
+            mine = [one for one in recorded if (one.business or "") == name]
+            calls = store.personal.expired(name, now - keep.transcript_time)
+            old = [one for one in mine if one.started_at < now - keep.transcript_time]
+            words = [path for one in old for path in one.words]
+            loud = [one for one in mine if one.started_at < now - keep.audio_time]
+            audio = [path for one in loud for path in one.audio]
+            if not dry_run:
+                store.personal.purge(calls)
+                remove(*words, *audio)
+            typer.echo(
+                f"{name or '(no business)'}: {'would remove' if dry_run else 'removed'} "
+                f"{len(calls)} transcripts and {len(words)} files of them older than {keep.transcript}, "
+                f"{len(audio)} audio files older than {keep.audio}"
+            )
 
 
 def _length(call: CallInfo) -> str:

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbot import __version__
-from callbot.business import Business, Delivery, read_business
+from callbot.business import Business, Delivery
 from callbot.errors import CallbotError
-from callbot.lookup import business_files
+from callbot.lookup import answering_business
 from callbot.server.threads import in_thread
 from callbot.store.database import Store, StoreError
 from callbot.store.engine import json_text
@@ -172,7 +172,7 @@ class Courier:
 
     def _where(self, business_id: str) -> Delivery:
         """The webhook as it is now: one that was mended after the call gets the lead."""
-        business = _business(self.store, self.prompts_dir, business_id)
+        business = answering_business(business_id, self.prompts_dir, self.store)
         if business is None:
             raise CallbotError(f'the business "{business_id}" is neither in the database nor in files')
         if business.deliver is None:
@@ -247,14 +247,6 @@ def retry_after(text: str | None, now: dt.datetime) -> float:
     except ValueError:
         return 0.0
     return max((date.replace(tzinfo=date.tzinfo or dt.UTC) - now).total_seconds(), 0.0)
-
-
-def _business(store: Store, prompts_dir: Path, business_id: str) -> Business | None:
-    """The active version, else the file, as calls are answered. Raises CallbotError."""
-    if any(info.id == business_id and info.active is not None for info in store.businesses.list()):
-        return store.businesses.get(business_id)
-    path = business_files(prompts_dir).get(business_id)
-    return None if path is None else read_business(path)
 
 
 def check_promises(business: Business, environment: Mapping[str, str]) -> None:

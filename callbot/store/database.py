@@ -15,6 +15,7 @@ from callbot.store.engine import BUSY_SECONDS, Database, StoreError, connect, se
 from callbot.store.leads import Leads
 from callbot.store.live import LiveCalls
 from callbot.store.outbox import Outbox
+from callbot.store.privacy import Personal
 from callbot.store.tables import REVISION
 
 __all__ = ["Store", "StoreError", "open_store", "store_revision", "upgrade_store"]
@@ -30,6 +31,7 @@ class Store:
         self.leads = Leads(database)
         self.live = LiveCalls(database)
         self.outbox = Outbox(database)
+        self.personal = Personal(database)
 
     @property
     def name(self) -> str:
