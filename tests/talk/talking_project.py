@@ -26,6 +26,7 @@ from callbot.speech.speakable import speakable
 
 GREETING = "Hello, you have reached the corner shop."
 LONG = "Please tell me your full name, then the street where you live, and then the day on which we may come and see you."
+SHORT = "And for which day is that, please?"
 GOODBYE = "Thank you very much for calling us, goodbye."
 BUSINESS = f"""
 id: shop
@@ -34,7 +35,7 @@ language: en
 greeting: {{text: "{GREETING}", mode: MODE}}
 fields:
   - {{name: name, required: true, ask: "{LONG}"}}
-sentences: {{goodbye: "{GOODBYE}"}}
+sentences: {{goodbye: "{GOODBYE}", resume: "{SHORT}"}}
 ending: {{linger: 0.3}}
 prompt: "You answer the phone."
 """
@@ -65,10 +66,10 @@ def reply(words: str, *, ends: str | None = None, **lead: str) -> dict[str, Any]
 class Project:
     """Where a talk is held."""
 
-    def __init__(self, folder: Path, *replies: object, mode: str = "play") -> None:
+    def __init__(self, folder: Path, *replies: object, mode: str = "play", more: str = "") -> None:
         self.folder = folder
         (folder / "prompts").mkdir()
-        (folder / "prompts/shop.yaml").write_text(BUSINESS.replace("MODE", mode))
+        (folder / "prompts/shop.yaml").write_text(BUSINESS.replace("MODE", mode) + more)
         (folder / "replies.jsonl").write_text("\n".join(json.dumps(item) for item in replies))
 
     def command(self, *arguments: str | Path) -> list[str]:

@@ -9,6 +9,7 @@ import json
 import sqlite3
 
 import pytest
+from cli import callbot
 from sound_server import RATE, SoundServer, found, levels
 from talking_project import GOODBYE, GREETING, LONG, Project, ToldRecogniser, reply, spoken
 
@@ -118,3 +119,21 @@ def test_a_sound_server_that_goes_away_ends_the_call_and_loses_nothing(room, tmp
     assert "call ended by caller (the sound card has" in out
     assert [(ended.lead, ended.status) for _, ended in project.record.of(ev.SaveLead)]
     assert len(project.tape()[0]) > RATE
+
+
+def test_devices_are_listed_and_others_refused(room, tmp_path):
+    """A row each in a pipe, or a JSON object each; a name that none has is told which there are."""
+    done = callbot("devices", cwd=tmp_path, env=room.env)
+    assert done.returncode == 0, done.stderr
+    head, *rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert head == ["number", "name", "system", "microphone channels", "loudspeaker channels", "rate"]
+    as_json = callbot("devices", "--json", cwd=tmp_path, env=room.env).stdout.splitlines()
+    assert [row[1] for row in rows] == [json.loads(line)["name"] for line in as_json]
+    assert any("default" in row[3] for row in rows)
+    project = Project(tmp_path, reply(LONG))
+    refused = callbot(
+        *project.command("--type", "--output-device", "no such thing")[3:], cwd=tmp_path, env=room.env
+    )
+    assert refused.returncode == 2
+    assert '--output-device: "no such thing" is no loudspeaker' in refused.stderr
+    assert rows[0][1] in refused.stderr
