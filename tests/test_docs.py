@@ -22,7 +22,7 @@ CALLS = [
 ]
 
 
-GROUPS = ("prompts", "greeting", "calls", "leads", "db", "scenario")
+GROUPS = ("prompts", "greeting", "calls", "leads", "db", "scenario", "numbers")
 """Commands that have commands of their own."""
 
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "dial": "Ring a Twilio bot as a simulated carrier and report what a caller would have heard.",
     "load": "Place many simulated calls at once and report percentiles of what the callers heard.",
     "serve": "Answer the phone behind Twilio.",
+    "numbers": "Point the Twilio account's phone numbers at this bot.",
     "init": "Write a starter project into an empty folder.",
     "prompts": "Import, compare, activate and render the businesses' prompts.",
     "greeting": "Render and check what callers hear first.",

@@ -46,11 +46,11 @@ class ServeOptions:
         return "ws" + self.public_url.removeprefix("http")
 
 
-def public_url(text: str | None) -> str:
+def public_url(text: str | None, *, who: str = "serve") -> str:
     """A checked public URL. Raises CallbotError: Twilio needs https, loopback is for simulations."""
     if not text:
         raise CallbotError(
-            "serve needs the address that Twilio reaches it by: --public-url https://bot.example.com "
+            f"{who} needs the address that Twilio reaches it by: --public-url https://bot.example.com "
             "(or public_url in callbot.toml, or CALLBOT_PUBLIC_URL)"
         )
     parts = urlsplit(text)
@@ -78,13 +78,13 @@ def api_url(text: str | None) -> str:
     return text.rstrip("/")
 
 
-def credentials(environment: Mapping[str, str]) -> Credentials:
+def credentials(environment: Mapping[str, str], *, who: str = "serve") -> Credentials:
     """The account's SID and auth token, from the environment only. Raises CallbotError."""
     sid, token = (environment.get(name, "").strip() for name in (SID_VARIABLE, TOKEN_VARIABLE))
     missing = [name for name, value in ((SID_VARIABLE, sid), (TOKEN_VARIABLE, token)) if not value]
     if missing:
         raise CallbotError(
-            f"serve needs {' and '.join(missing)} in the environment: the account SID and auth token of "
+            f"{who} needs {' and '.join(missing)} in the environment: the account SID and auth token of "
             "https://console.twilio.com; they check that webhooks are Twilio's, and end calls"
         )
     if not _SID.fullmatch(sid):
