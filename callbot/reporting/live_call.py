@@ -17,7 +17,6 @@ from callbot.record import Record
 Floor = Literal["opening", "greeting", "bot", "you", "thinking", "nobody", "over"]
 
 REMARKS = {
-    "end_refused": "the guard refused the end: {why}",
     "reply_failed": "the model failed: {error}",
     "recogniser_failed": "the recogniser failed: {error}",
     "contract_fault": "contract fault: {fault}",

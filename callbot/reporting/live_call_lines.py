@@ -33,6 +33,8 @@ class LiveLines:
             self.aside(control_line(what.control))
         elif isinstance(what, ev.SaveLead):
             self.aside(lead_line(what.lead, what.status))
+        elif isinstance(what, ev.Note) and what.type == "end_refused":
+            self.aside(f"guard refused the end: {self._live.guard}", "yellow")
         elif isinstance(what, ev.ClearAudio):
             self.aside("(the bot was interrupted)")
 

@@ -23,7 +23,10 @@ _FLOORS: dict[Floor, tuple[str, str]] = {
 _MARGIN = 5
 _STATES = {"waiting": "dim", "speaking": "bold", "heard": "", "cut": "strike dim"}
 _LEAST_WIDTH = 16
-_HEAD_ROWS = 2
+_TALK_ROWS = 4
+"""Of the talk, at least, on any screen that has them."""
+_EXPENDABLE = ("stages", "control", "guard", "keys", "lead")
+"""What a low screen goes without, the first first."""
 
 
 class LiveScreen:
@@ -78,9 +81,10 @@ class LiveScreen:
 
     def _picture(self) -> Group:
         width, height = max(self._console.width, _LEAST_WIDTH), self._console.height
-        foot = self._foot(width)
-        room = max(1, height - len(foot) - _HEAD_ROWS - 1)
-        return Group(*self._head(width), *self._transcript(width)[-room:], *foot)
+        head = self._head(width)
+        foot = self._foot(width, max(1, height - len(head) - _TALK_ROWS))
+        room = max(1, height - len(head) - len(foot))
+        return Group(*head, *self._transcript(width)[-room:], *foot)
 
     def _head(self, width: int) -> list[Text]:
         words, style = _FLOORS[self._live.floor]
@@ -110,21 +114,24 @@ class LiveScreen:
                 out.append(shown)
         return out
 
-    def _foot(self, width: int) -> list[Text]:
+    def _foot(self, width: int, room: int) -> list[Text]:
+        """What was decided, in at most ``room`` rows: what matters least is shortened first, then left out."""
         live = self._live
-        rows = [("", "")]
-        if live.typed is not None:
-            rows.append((f"> {live.typed}_", "bold"))
-        if live.control is not None:
-            rows.append((control_line(live.control), "dim"))
-        if live.guard:
-            rows.append((f"guard: {live.guard}", "yellow"))
-        rows.append((lead_line(live.lead, live.lead_status), "green" if live.lead else "dim"))
-        if live.stages.known:
-            rows.append((f"answered: {live.stages}", "dim"))
-        rows.append((self._keys, "cyan"))
-        return [
-            Text(line, style=style)
-            for text, style in rows
-            for line in lines_for(text, width - 1, self._order)
-        ]
+        told = {
+            "typed": (f"> {live.typed}_" if live.typed is not None else "", "bold"),
+            "control": (control_line(live.control) if live.control is not None else "", "dim"),
+            "guard": (f"guard: {live.guard}" if live.guard else "", "yellow"),
+            "lead": (lead_line(live.lead, live.lead_status), "green" if live.lead else "dim"),
+            "stages": (f"answered: {live.stages}" if live.stages.known else "", "dim"),
+            "keys": (self._keys, "cyan"),
+        }
+        rows = {
+            name: [Text(line, style=style) for line in lines_for(text, width - 1, self._order)]
+            for name, (text, style) in told.items()
+            if text
+        }
+        for most in (1, 0):
+            for name in _EXPENDABLE:
+                if sum(map(len, rows.values())) > room and name in rows:
+                    rows[name] = rows[name][:most]
+        return [row for lines in rows.values() for row in lines]
