@@ -27,8 +27,8 @@ from callbot.sound import AudioFormat
 
 BLOCK_SECONDS = 0.02
 """One exchange with a card."""
-LATENCY_SECONDS = 0.08
-"""Of buffer asked for, each way: four blocks, so that an interpreter that is busy elsewhere for three
+LATENCY_SECONDS = 0.06
+"""Of buffer asked for, each way: three blocks, so that an interpreter that is busy elsewhere for two
 loses nothing. PortAudio's own default for robustness, 40 ms on PulseAudio, does lose some."""
 NULL = "null"
 """The name of no card."""
