@@ -73,6 +73,7 @@ def test_purge_removes_what_each_business_keeps_no_longer(project: Path) -> None
         assert store.calls.get("old").turns == 1
         assert store.leads.get("old") is not None
     assert [(one.call_id, len(one.files)) for one in recorded_calls(project / "recordings")] == [("young", 1)]
+    assert "what was said is not kept" in callbot("calls", "show", "old", cwd=project).stdout
     again = callbot("calls", "purge", cwd=project).stdout
     assert "ruti: removed 0 transcripts and 0 files of them older than 10d, 0 audio files" in again
 

@@ -184,7 +184,10 @@ def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *,
             print_line(str(value), bidi, f"  {name}: ")
     else:
         typer.echo(f"lead: nothing captured, {call.lead_status}")
-    print_line(f"greeting: {greeting_certificate(record)}", bidi)
+    if record.entries:
+        print_line(f"greeting: {greeting_certificate(record)}", bidi)
+    else:
+        typer.echo("what was said is not kept, or not yet")
     typer.echo(_ending(call))
     if events:
         _print_events(record)
