@@ -11,7 +11,8 @@ from callbot.record import Entry, Record
 
 CARRIER_PLAYED = "carrier_played_greeting"
 """The note of a line whose carrier plays the greeting: ``seconds`` of its audio, and ``elapsed`` from
-the webhook's answer to the stream's start."""
+the webhook's answer to the stream's start. A sound card adds ``underruns``: times that it ran dry
+meanwhile."""
 EARLY = 0.25
 """Seconds by which a stream may seem to open before its greeting can have been over (clocks, trimming)."""
 LATE = 5.0
@@ -60,6 +61,8 @@ def _faults_of_played(record: Record) -> Iterator[str]:
             yield f"the stream opened {-over:.1f} s before the greeting can have been over"
         elif over > LATE:
             yield f"the stream opened {over:.1f} s after the greeting must have been over"
+        if dry := played.get("underruns", 0):
+            yield f"the sound card ran dry {dry} time{'s' * (dry > 1)} during it"
 
 
 def _of_streamed(record: Record) -> Certificate:

@@ -19,7 +19,7 @@ from rich.console import Console
 from callbot import events as ev
 from callbot.business import rules_of
 from callbot.call import Call
-from callbot.certificate import CARRIER_PLAYED, greeting_certificate
+from callbot.certificate import greeting_certificate
 from callbot.cli.keyboard import Keys, piped, terminal
 from callbot.cli.talk_parts import Parts, Talk, Warmable, make_parts, recorded_caller
 from callbot.cli.talk_speech import TypedEars
@@ -306,7 +306,7 @@ class _Session:
         path = self._stem.with_suffix(".jsonl")
         write_whole(path, self.record.to_jsonl())
         self._screen.aside(ending_line(self.call, self.record))
-        self._screen.aside(f"greeting: {greeting_certificate(self.record)}{_about_greeting(self.record)}")
+        self._screen.aside(f"greeting: {greeting_certificate(self.record)}")
         if self._line.counts:
             told = ", ".join(f"{name} {count}" for name, count in sorted(self._line.counts.items()))
             self._screen.aside(f"the sound card: {told}", "yellow")
@@ -324,11 +324,6 @@ class _Session:
             f"saved as {self._id}: {self._stem}.wav, .jsonl, .txt and the database "
             f"(callbot calls show {self._id})"
         )
-
-
-def _about_greeting(record: Record) -> str:
-    underruns = sum(int(data.get("underruns", 0)) for _, data in record.notes(CARRIER_PLAYED))
-    return f", but the sound card ran dry {underruns} times during it" if underruns else ""
 
 
 def _transcript(record: Record) -> str:

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-TESTS = Path(__file__).parent.parent
-sys.path.insert(0, str(TESTS))
-sys.path.insert(0, str(TESTS / "talk"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "talk"))
 
 from sound_server import RATE, SoundServer
 from talking_project import SHORT, Project, ToldRecogniser, reply, spoken
