@@ -256,13 +256,14 @@ class _Session:
         """Keys and signals, as long as the call lasts."""
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
-            for number, act in (
-                (signal.SIGINT, self._leave),
-                (signal.SIGTERM, lambda: self._line.leave(at_once=True)),
-                (signal.SIGHUP, lambda: self._line.leave(at_once=True)),
-            ):
-                loop.add_signal_handler(number, act)
-                stack.callback(loop.remove_signal_handler, number)
+            if sys.platform != "win32":  # whose event loop takes no signals; Ctrl-C is a key there
+                for number, act in (
+                    (signal.SIGINT, self._leave),
+                    (signal.SIGTERM, lambda: self._line.leave(at_once=True)),
+                    (signal.SIGHUP, lambda: self._line.leave(at_once=True)),
+                ):
+                    loop.add_signal_handler(number, act)
+                    stack.callback(loop.remove_signal_handler, number)
             if sys.stdin.isatty() and sys.stdout.isatty():
                 line = self._type if self._typed else None
                 stack.enter_context(terminal(Keys(self._mute, self._leave, line, self._typing)))

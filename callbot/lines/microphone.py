@@ -151,6 +151,8 @@ class MicrophoneLine:
         self._position = 0
         """Samples exchanged."""
         self._taken = 0
+        self._short = True
+        """The last block was not filled by the bot."""
         self._sounded = -self._rate
         """The last sample with sound of the bot in it."""
         self._last_block = 0.0
@@ -286,9 +288,10 @@ class MicrophoneLine:
                 self._note(ev.Note("device_slipped", {"what": what}))
         if taken > self._taken:
             self._sounded = self._position
-            if self._midway and taken - self._taken < len(played):
-                self.counts["voice_gap"] += 1
-        self._taken = taken
+        short = taken - self._taken < len(played)
+        if self._midway and short and not self._short:
+            self.counts["voice_gap"] += 1
+        self._taken, self._short = taken, short
         heard = self._of_caller(heard)
         if self._tape is not None:
             self._tape.write(heard, played)

@@ -16,7 +16,7 @@ from callbot.events import SpeechKind
 from callbot.lines.microphone import Exchange, MicrophoneLine, RecordedCaller
 from callbot.record import Record, header
 from callbot.rules import Rules
-from callbot.sound import SpeechFailed
+from callbot.sound import AudioFormat, SpeechFailed
 from callbot.speech.audio import Converter
 
 BLOCKS_A_SECOND = 50
@@ -67,23 +67,32 @@ class Ears:
 
 
 class Mouth:
-    """A second of sound for every text, unless it is to fail."""
+    """A second of sound for every text, unless it is to fail, or to wait for ``go`` in its middle."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
 
     async def say(self, text: str, speech: SpeechKind) -> AsyncGenerator[bytes, None]:
         if text == "fail":
             raise SpeechFailed("no voice today")
+        if text == "slow":
+            yield b"\x01\x02" * (CARD.rate // 2)
+            await self.go.wait()
+            yield b"\x01\x02" * (CARD.rate // 2)
+            return
         yield b"\x01\x02" * CARD.rate
 
 
 class Stage:
     """A line that runs, and everything that came of it."""
 
-    def __init__(self, **more: object) -> None:
-        self.card, self.ears = Card(), Ears()
+    def __init__(self, rate: int = CARD.rate, **more: object) -> None:
+        self.card, self.ears, self.mouth = Card(), Ears(), Mouth()
+        self.card.format = AudioFormat("pcm16", rate)
         self.events: list[ev.Event] = []
         self.notes: list[ev.Note] = []
         self.line = MicrophoneLine(
-            self.card, self.ears, Mouth(), CARD, Converter, note=self.notes.append, **more
+            self.card, self.ears, self.mouth, CARD, Converter, note=self.notes.append, **more
         )  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.line.run(self.events.append))
 
@@ -136,6 +145,40 @@ async def test_a_clear_silences_from_the_next_block_on_and_its_marks_never_come(
         await there.speak("three", 3)
         await there.card.hear(blocks=60)
         assert [event for event in there.events if isinstance(event, ev.Played)] == [ev.Played(3)]
+
+
+async def test_a_voice_that_is_cleared_while_it_is_made_says_no_more():
+    """Neither the half that is queued nor the one that would have come; the next sentence is whole."""
+    async with stage() as there:
+        await there.speak("slow", 1)
+        await there.card.hear(blocks=5)
+        await there.line.perform(ev.ClearAudio())
+        there.mouth.go.set()
+        assert not any(await there.card.hear(blocks=60))
+        await there.speak("two", 2)
+        assert (await there.card.hear(blocks=53)).strip(b"\0") == b"\x01\x02" * CARD.rate
+        assert [event for event in there.events if isinstance(event, ev.Played)] == [ev.Played(2)]
+
+
+async def test_a_voice_slower_than_its_speech_leaves_a_gap_that_is_counted():
+    """Once, however long it is; the utterance is whole in the end."""
+    async with stage() as there:
+        await there.speak("slow")
+        await there.card.hear(blocks=40)
+        there.mouth.go.set()
+        await asyncio.sleep(0.001)
+        await there.card.hear(blocks=30)
+        assert there.line.counts["voice_gap"] == 1
+        assert ev.Played(1) in there.events
+
+
+async def test_a_card_with_a_rate_of_its_own_plays_all_of_an_utterance():
+    """Resampled to its last sample."""
+    async with stage(rate=12_000) as there:
+        await there.speak("one")
+        played = await there.card.hear(blocks=80)
+        assert len(played.strip(b"\0")) == pytest.approx(2 * 12_000, rel=0.002)
+        assert ev.AudioQueued(1, 1.0) in there.events
 
 
 async def test_a_voice_that_fails_is_said_and_the_next_sentence_is_spoken():
