@@ -37,9 +37,8 @@ def replicas(folder: Path, rest: Rest, database: str) -> tuple[Bot, Bot]:
     for name in ("a", "b"):
         place = folder / name
         place.mkdir()
-        bots.append(Bot(place, rest.url, replies=LEAD, database=database, url=url, port=free_port()))
-    for bot in bots:
-        bot.start()
+        bot = Bot(place, rest.url, replies=LEAD, database=database, url=url, port=free_port())
+        bots.append(bot.start())  # before the next port is chosen, or both could get the same
     return bots[0], bots[1]
 
 
