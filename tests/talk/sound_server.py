@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -82,11 +83,11 @@ class SoundServer:
         audio = bytes(self._audio)
         return np.frombuffer(audio[: len(audio) // 2 * 2], "<i2").astype(float)
 
-    def await_sample(self, number: int, patience: float = 30.0) -> None:
+    def await_sample(self, number: int, patience: float = 90.0) -> None:
         """Wait until so much was played."""
         self._until(lambda: len(self._audio) // 2 >= number, patience)
 
-    def await_sound(self, since: int, patience: float = 30.0) -> int:
+    def await_sound(self, since: int, patience: float = 90.0) -> int:
         """Wait for sound after sample ``since``; the sample where it begins."""
         found: list[int] = []
 
@@ -98,7 +99,7 @@ class SoundServer:
         self._until(begun, patience)
         return found[0]
 
-    def await_silence(self, since: int, seconds: float, patience: float = 30.0) -> int:
+    def await_silence(self, since: int, seconds: float, patience: float = 90.0) -> int:
         """Wait until nothing was played for so long, after sample ``since``; the sample where silence began."""
         found: list[int] = []
         needed = round(seconds * RATE / _FRAME)
@@ -130,7 +131,7 @@ class SoundServer:
             command, env={**os.environ, **self.env}, capture_output=True, check=False, timeout=20
         )
 
-    def _until(self, holds: object, patience: float = 30.0) -> None:
+    def _until(self, holds: object, patience: float = 90.0) -> None:
         assert callable(holds)
         late = time.monotonic() + patience
         while not holds():
@@ -145,7 +146,7 @@ def levels(samples: np.ndarray) -> np.ndarray:
 
 
 def found(piece: np.ndarray, where: np.ndarray) -> list[tuple[int, float]]:
-    """Places of a piece in a recording, with their normalised correlation, from 0.5 on, the best of each second."""
+    """Places of a piece in a recording, with their normalised correlation, from 0.8 on, the best of each second."""
     size = 1 << int(np.ceil(np.log2(len(where) + len(piece))))
     products = np.fft.irfft(np.fft.rfft(where, size) * np.conj(np.fft.rfft(piece, size)), size)
     places = len(where) - len(piece) + 1
@@ -156,8 +157,34 @@ def found(piece: np.ndarray, where: np.ndarray) -> list[tuple[int, float]]:
     own = float(piece @ piece)
     likeness = products[:places] / np.sqrt(np.maximum(energies * own, own))
     out: list[tuple[int, float]] = []
-    while likeness.max() >= 0.5:
+    while likeness.max() >= 0.8:
         at = int(likeness.argmax())
         out.append((at, float(likeness[at])))
         likeness[max(0, at - RATE) : at + RATE] = 0
     return sorted(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Where a sentence is in a recording; ``share`` of its quarters of a second that are there, in order."""
+
+    begins: int
+    ends: int
+    share: float
+
+
+def traced(sentence: np.ndarray, where: np.ndarray) -> Heard:
+    """A sentence in what a loaded machine played: an underrun of the sound server breaks a piece, not the whole.
+
+    Raises AssertionError for a piece that was played twice, or before one that comes before it.
+    """
+    step = RATE // 4
+    places = []
+    for begin in range(0, len(sentence) - step + 1, step):
+        at = [place for place, _ in found(sentence[begin : begin + step], where)]
+        assert len(at) < 2, f"the piece at {begin / RATE:.2f} s was played {len(at)} times"
+        places += [(begin, place) for place in at]
+    assert places == sorted(places, key=lambda both: both[1]), "it was not played in order"
+    assert places, "it was not played"
+    (first, begins), (last, ends) = places[0], places[-1]
+    return Heard(begins - first, ends + len(sentence) - last, len(places) / (len(sentence) // step))
