@@ -29,6 +29,8 @@ from callbot.prices import Price
 PREFIX = "CALLBOT_"
 CONFIG_VARIABLE = "CALLBOT_CONFIG"
 CONFIG_FILE = Path("callbot.toml")
+ADMIN_TOKEN_VARIABLE = "CALLBOT_ADMIN_TOKEN"  # noqa: S105 - a name
+"""A secret: read by ``serve`` from the environment, and no key of the file."""
 
 # Kubernetes announces a service named "callbot" to every pod by variables like these.
 _OF_KUBERNETES = re.compile(r"CALLBOT_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP)(_.+)?)")
@@ -137,7 +139,7 @@ def _read(path: Path) -> tuple[list[str], dict[str, Any]]:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {CONFIG_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)}
+    known = {CONFIG_VARIABLE, ADMIN_TOKEN_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)}
     for name in sorted(os.environ):
         upper = name.upper()
         if upper.startswith(PREFIX) and upper not in known and not _OF_KUBERNETES.fullmatch(upper):

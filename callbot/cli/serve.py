@@ -74,7 +74,8 @@ def serve(
     A Twilio number's voice webhook is URL/webhook/incoming_call, its status callback
     URL/webhook/call_status. TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN come from the environment. The
     businesses are those that are active in the database, then those of the files; a dialled number
-    finds its business. SIGTERM takes no new calls and lets those in progress finish.
+    finds its business. SIGTERM takes no new calls and lets those in progress finish. CALLBOT_ADMIN_TOKEN opens what is for
+    the operator alone.
     """
     import os
 
@@ -118,6 +119,7 @@ def serve(
         simulated_callers_only=simulated_callers_only,
         max_calls=max_calls,
         drain_seconds=drain,
+        admin_token=checked.admin_token(os.environ),
     )
     set_up_logs()
     run(options, host, port)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from callbot.config import ADMIN_TOKEN_VARIABLE
 from callbot.errors import CallbotError
 from callbot.lines.twilio_rest import API_URL, Credentials
 
 SID_VARIABLE, TOKEN_VARIABLE = "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"
+SHORTEST_TOKEN = 16
 _SID = re.compile(r"AC[0-9a-zA-Z]{32}")
 
 
@@ -39,6 +41,8 @@ class ServeOptions:
     """Calls at once; further callers get the busy tone."""
     drain_seconds: float = 660.0
     """How long calls may go on after SIGTERM: a call's default limit and its farewell."""
+    admin_token: str | None = None
+    """Opens the pages and figures of the operator; None: there are none."""
 
     @property
     def socket_url(self) -> str:
@@ -90,6 +94,17 @@ def credentials(environment: Mapping[str, str], *, who: str = "serve") -> Creden
     if not _SID.fullmatch(sid):
         raise CallbotError(f"{SID_VARIABLE}: must be AC and 32 letters or digits, as the console shows it")
     return Credentials(sid, token)
+
+
+def admin_token(environment: Mapping[str, str]) -> str | None:
+    """The operator's token, None if none is set. Raises CallbotError for one that could be guessed."""
+    token = environment.get(ADMIN_TOKEN_VARIABLE, "").strip()
+    if token and len(token) < SHORTEST_TOKEN:
+        raise CallbotError(
+            f"{ADMIN_TOKEN_VARIABLE}: at least {SHORTEST_TOKEN} characters, for it opens every call's "
+            "words; make one with: openssl rand -hex 24"
+        )
+    return token or None
 
 
 def is_loopback(host: str) -> bool:
