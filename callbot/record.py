@@ -70,9 +70,8 @@ class Record:
 
     def to_jsonl(self) -> bytes:
         """The whole Record as UTF-8 JSON lines."""
-        lines = [to_json({"schema": SCHEMA, **self.header})]
-        lines.extend(map(to_json, map(entry_to_json, self.entries)))
-        return b"\n".join(lines) + b"\n"
+        lines = [{"schema": SCHEMA, **self.header}, *map(entry_to_json, self.entries)]
+        return b"\n".join(map(to_json, lines)) + b"\n"
 
     def write(self, path: Path) -> None:
         """Write the Record to a file."""
@@ -86,15 +85,15 @@ def header(*, call_id: str, rules: Rules, **facts: object) -> dict[str, Any]:
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
     """An entry as flat JSON data. An AskModel says how much history it carried, not all of it again."""
-    what = entry.what
-    if isinstance(what, Note):
-        return {"t": entry.t, "kind": entry.kind, "type": what.type, "data": what.data}
-    kind = type(what)
-    data: dict[str, Any] = {"t": entry.t, "kind": entry.kind, "type": _NAMES[kind]}
-    for name in _FIELDS[kind]:
+    t, kind, what = entry
+    if type(what) is Note:
+        return {"t": t, "kind": kind, "type": what.type, "data": what.data}
+    cls = type(what)
+    data: dict[str, Any] = {"t": t, "kind": kind, "type": _NAMES[cls]}
+    for name in _FIELDS[cls]:
         data[name] = getattr(what, name)
-    if isinstance(what, ev.AskModel):
-        data["history"] = len(what.history)
+    if cls is ev.AskModel:
+        data["history"] = len(data["history"])
     return data
 
 
