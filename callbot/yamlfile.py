@@ -141,6 +141,8 @@ def parse_yaml(text: str, path: Path) -> Document:
         root = yaml.compose(_NamedText(text, str(path)), Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line, message = yaml_fault(error, text)
+        if "maximum nesting depth" in (error.problem or ""):  # libyaml's own limit, where it comes first
+            message = _TOO_DEEP
         raise InvalidInput([Problem(path, line, "", message)]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
