@@ -6,15 +6,18 @@ import pytest
 from openai_server import openai_server
 from openai_talk import openai_model
 from postgres import empty_url, postgres_server, postgres_url, store, store_url
+from recognition import neural_voice, whisper
 
 __all__ = [
     "empty_url",
+    "neural_voice",
     "openai_model",
     "openai_server",
     "postgres_server",
     "postgres_url",
     "store",
     "store_url",
+    "whisper",
 ]
 
 

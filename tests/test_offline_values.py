@@ -97,6 +97,7 @@ NAMES = [
     ("היי, מדבר יוסי", None, "יוסי"),
     ("דנה לוי מדברת", None, "דנה לוי"),
     ("hi, my name is Tom Baker", None, "Tom Baker"),
+    ("My name is Tom Young My number is 617-555-0177", None, "Tom Young"),  # as recognisers write it
     ("hello, this is Maria", None, "Maria"),
     ("Sarah Connor here, I need new tyres", None, "Sarah Connor"),
     # no names

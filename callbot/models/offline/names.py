@@ -37,6 +37,12 @@ def _doubtful() -> frozenset[str]:
     return frozenset(table("names")["also_words"])
 
 
+@cache
+def _openers() -> frozenset[str]:
+    """Words whose capital is the beginning of a sentence, and of no name."""
+    return frozenset(table("names")["openers_en"])
+
+
 def _blocked(word: str) -> bool:
     if word in words("stop", "name") or (
         len(word) > 4 and word[0] == "ה" and word[1:] in words("stop", "name")
@@ -195,7 +201,7 @@ def _run(said: Utterance, start: int, taken: frozenset[int], clause_end: int) ->
     end = start
     while end < clause_end and end - start < _MOST_WORDS and end not in taken:
         word = said.words[end]
-        surname = end > start and said.clean[said.starts[end]].isupper()
+        surname = end > start and said.clean[said.starts[end]].isupper() and word not in _openers()
         if (_blocked(word) and not surname) or (end > start and _opens_phrase(said, start, end)):
             break
         end += 1
