@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from cli import REPOSITORY, callbot
 from offline_talk import CALLBACK, DENTIST, LAWYER, MOVERS, PIZZA, SCHOOL, SURVEY, TOWING, Talk, business
 
 from callbot.business import Business
@@ -519,3 +523,19 @@ def test_a_business_of_one_optional_field() -> None:
     assert call.ended is None
     call.say("that's all")
     assert call.ended == "lead_complete"
+
+
+def test_a_call_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Whatever order Python's sets have there: a caller who corrects two details hears of the same one."""
+    said = set()
+    for order in ("5", "6"):  # orders of which one names the other detail first
+        done = callbot(
+            *("eval", REPOSITORY / "scenarios", "-k", "corrects-both-ends", "--model", "offline"),
+            *("--json", f"{order}.json", "--prompts-dir", REPOSITORY / "prompts"),
+            cwd=tmp_path,
+            env={"PYTHONHASHSEED": order},
+        )
+        assert done.returncode == 0, done.stderr
+        [row] = json.loads((tmp_path / f"{order}.json").read_text(encoding="utf-8"))["scenarios"]
+        said.add(" | ".join(turn["bot"] for turn in row["runs"][0]["turns"]))
+    assert len(said) == 1

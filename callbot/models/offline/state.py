@@ -42,7 +42,7 @@ class State:
     request: Request
     lead: dict[str, str]
     new: dict[str, str] = field(default_factory=dict)
-    corrected: set[str] = field(default_factory=set)
+    corrected: list[str] = field(default_factory=list)
     asked: Asked = NOTHING
     turn: Reading | None = None
     turns: int = 0
@@ -271,7 +271,7 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
     fixed = corrections(state, reading)
     for name, value in fixed.items():
         state.lead[name] = state.new[name] = value
-        state.corrected.add(name)
+        state.corrected.append(name)
     for name, value in values.items():
         if name in fixed:
             continue
@@ -284,7 +284,7 @@ def _take(state: State, reading: Reading, values: Mapping[str, str]) -> None:
             continue
         state.lead[name] = state.new[name] = value
         if old is not None:
-            state.corrected.add(name)
+            state.corrected.append(name)
 
 
 def _may_replace(state: State, reading: Reading, name: str) -> bool:
