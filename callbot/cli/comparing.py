@@ -38,7 +38,7 @@ def show_comparison(
     """Compare, write what was asked for, print it, and return the exit code. Raises CallbotError."""
     compared = Compared(compare(a, b, a_is=a_is, b_is=b_is), a, b)
     write_comparison(compared, outputs)
-    print_comparison(compared, Console(highlight=False), bidi)
+    print_comparison(compared, Console(highlight=False, emoji=False), bidi)
     return LOSS if compared.comparison.loss else NO_LOSS
 
 

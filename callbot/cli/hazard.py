@@ -89,7 +89,7 @@ def hazard(
         raise CallbotError(
             f"--svg draws one scenario; {len(selection.scenarios)} are selected (narrow with -k)"
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     name = model or settings.model
     try:
         report, folder = asyncio.run(

@@ -70,7 +70,7 @@ def mutate_suite(
         tags=tag or [],
         businesses=business or [],
     )
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     try:
         result = _measure(
             selection, fault or list(FAULTS), model, settings.reports_dir, concurrency, max_requests, console

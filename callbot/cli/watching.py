@@ -31,7 +31,7 @@ def watch_evaluation(prepare: Callable[[], Evaluation], places: Sequence[Path]) 
     raised: its author is about to go on typing. Raises CallbotError without watchfiles.
     """
     _require()
-    rounds = _Rounds(prepare, Console(highlight=False))
+    rounds = _Rounds(prepare, Console(highlight=False, emoji=False))
     try:
         code = rounds.run()
         while code != INTERRUPTED:
