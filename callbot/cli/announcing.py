@@ -40,6 +40,8 @@ def announce(evaluation: Evaluation, model: Model, console: Console) -> int:
     runs = sum(n for _, n in left)
     size = f"{'up to ' if evaluation.stop_early else ''}{runs} run{'s' * (runs != 1)}, about {planned} request{'s' * (planned != 1)}"
     console.print(f"Model {model.name}{why}: {size}", markup=False, soft_wrap=True)
+    if evaluation.cluster is not None:
+        console.print(f"Cluster {evaluation.cluster}", markup=False, soft_wrap=True)
     if (earlier := evaluation.resumed) is not None:
         rest = f"{runs:,} left to run" if runs else "nothing is left to run"
         there = f"Going on with {earlier.folder}: {len(earlier.done):,} runs are there, {rest}"

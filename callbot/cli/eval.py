@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from callbot.cli.options import Bidi
+
+if TYPE_CHECKING:
+    from callbot.cli.cluster import Cluster
 
 app = typer.Typer()
 
@@ -83,7 +86,22 @@ def evaluate(
         typer.Option("--stop-early", help="Spare attempts that can change no majority; critical make all."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed passed to models that take one.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 8,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Runs at a time.  [default: 8; with --cluster what keeps its threads busy]",
+            show_default=False,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Run on the workers of the Dask cluster whose scheduler is there.",
+            metavar="ADDRESS",
+            show_default=False,
+        ),
+    ] = None,
     max_requests: Annotated[
         int | None, typer.Option(min=1, help="Refuse to make more requests than this.")
     ] = None,
@@ -165,6 +183,11 @@ def evaluate(
         }
         if unfit := next((option for option, is_given in of_one.items() if is_given), None):
             raise CallbotError(f"{unfit} is about one run, and --vs makes two; leave one of them out")
+    if cluster and cassette:
+        raise CallbotError(
+            "--cassette is one file on this machine, which a cluster's workers cannot share; "
+            "leave out --cassette or --cluster"
+        )
     if watch and (resume or list_only):
         raise CallbotError("--watch runs by itself: leave out --resume and --list")
     narrowed = Narrowed.by(settings.reports_dir, last_failed=last_failed, resume=resume)
@@ -188,15 +211,17 @@ def evaluate(
         return None
 
     def prepared() -> Evaluation:
+        selection = selected()
+        reached = _reached(cluster)
         return Evaluation(
-            selection=selected(),
+            selection=selection,
             options={**(narrowed.earlier.plan.options if narrowed.earlier else {}), **given(ctx)},
             resumed=narrowed.earlier,
             model_name=model or settings.model,
             caller_model=caller_model,
             repeat=repeat,
             seed=seed,
-            concurrency=concurrency,
+            concurrency=concurrency or (reached.concurrency if reached else 8),
             max_requests=max_requests,
             max_cost=max_cost,
             prices=settings.prices,
@@ -210,6 +235,7 @@ def evaluate(
             stop_early=stop_early,
             baseline=baseline,
             after_ends=AfterEnds(run_on, value_of_lead, cost_per_minute),
+            cluster=reached,
         )
 
     if watch:
@@ -222,3 +248,11 @@ def evaluate(
 
         raise typer.Exit(run_versus(prepared(), selected(vs)))
     raise typer.Exit(run_evaluation(prepared()))
+
+
+def _reached(address: str | None) -> Cluster | None:
+    if address is None:
+        return None
+    from callbot.cli.cluster import reach
+
+    return reach(address)

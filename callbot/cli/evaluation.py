@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -26,7 +26,7 @@ from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import Report, RunReport
 from callbot.evals.resume import Earlier, Plan, plan_of, rewrite_runs
 from callbot.evals.rounds import run_until_decided
-from callbot.evals.runner import Attempt, Results, Runner
+from callbot.evals.runner import Attempt, OnFinished, Results, Runner, Runs
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.evals.totals import counterfactual
@@ -38,6 +38,9 @@ from callbot.prices import Price
 from callbot.reporting.bidi import Bidi
 from callbot.reporting.progress import LiveProgress, progress
 from callbot.reporting.terminal import print_report
+
+if TYPE_CHECKING:
+    from callbot.cli.cluster import Cluster
 
 PASSED, GATE_FAILED, TOO_MUCH_INFRA, INTERRUPTED = 0, 1, 3, 130
 """Exit codes; 2, bad usage or input, is what ``main`` makes of a CallbotError."""
@@ -106,6 +109,8 @@ class Evaluation:
     baseline: Path | None = None
     """An earlier run that this one must not do worse than."""
     after_ends: AfterEnds = AfterEnds()
+    cluster: Cluster | None = None
+    """Where it runs, if not here."""
 
 
 def list_scenarios(selection: Selection) -> None:
@@ -121,7 +126,7 @@ def list_scenarios(selection: Selection) -> None:
 
 def run_evaluation(evaluation: Evaluation) -> int:
     """Run it and return the exit code. Raises CallbotError for what cannot be run at all."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)  # openai:m: is a model's name
     cassette = cassette_of(evaluation)
     model = model_of(evaluation, cassette)
     _check_outputs(evaluation.outputs)
@@ -139,6 +144,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         seed=evaluation.seed,
         concurrency=evaluation.concurrency,
         cassette=cassette,
+        elsewhere=evaluation.cluster is not None,
     )
     planned = announce(evaluation, model, console)
     started_at, clock = plan.started_at, time.monotonic()
@@ -148,15 +154,20 @@ def run_evaluation(evaluation: Evaluation) -> int:
         rewrite_runs(earlier)
     attempts = attempts_of(evaluation)
     with progress(console, len(attempts), planned) as shown:
-        runner = Runner(
-            asked,
-            folder,
-            budget=budget,
-            cassette=cassette,
-            callers=players.callers,
-            on_finished=_shown(shown, budget),
-            run_on=evaluation.after_ends.run_on,
-        )
+        show = _shown(shown, budget)
+        runner: Runs
+        if evaluation.cluster is not None:
+            runner = runner_on(evaluation.cluster, evaluation, model.name, folder, budget, pace, show)
+        else:
+            runner = Runner(
+                asked,
+                folder,
+                budget=budget,
+                cassette=cassette,
+                callers=players.callers,
+                on_finished=show,
+                run_on=evaluation.after_ends.run_on,
+            )
         results = asyncio.run(
             _closing([model, players], run_attempts(runner, attempts, evaluation, evaluation.concurrency))
         )
@@ -186,6 +197,32 @@ def run_evaluation(evaluation: Evaluation) -> int:
     return _exit_code(report, results)
 
 
+def runner_on(
+    cluster: Cluster,
+    evaluation: Evaluation,
+    model: str,
+    folder: Path,
+    budget: Budget,
+    pace: Pace,
+    on_finished: OnFinished,
+) -> Runs:
+    """Runs attempts on a cluster, into a run's folder here."""
+    from callbot.cli.cluster import ClusterRunner
+    from callbot.cli.cluster_work import Setup
+
+    setup = Setup(
+        model=model,
+        caller_model=evaluation.caller_model,
+        seed=evaluation.seed,
+        concurrency=evaluation.concurrency,
+        run_on=evaluation.after_ends.run_on,
+        price=budget.price,
+        max_requests=evaluation.max_requests,
+        max_cost=evaluation.max_cost,
+    )
+    return ClusterRunner(cluster.address, setup, folder, budget=budget, pace=pace, on_finished=on_finished)
+
+
 def attempts_of(evaluation: Evaluation) -> list[Attempt]:
     """Every attempt that was asked for, scenario by scenario."""
     return [
@@ -212,7 +249,9 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
             "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
         )
     name = name or default_model()
-    model = plugged_model(name, seed=evaluation.seed, cassette=cassette)
+    model = plugged_model(
+        name, seed=evaluation.seed, cassette=cassette, elsewhere=evaluation.cluster is not None
+    )
     if evaluation.changes_prompt and not model.uses_prompt:
         raise CallbotError(
             f"--prompt changes nothing with {model.name}, which does not read prompts; name a --model"
@@ -274,7 +313,7 @@ def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport
 
 
 async def run_attempts(
-    runner: Runner, attempts: Sequence[Attempt], evaluation: Evaluation, concurrency: int
+    runner: Runs, attempts: Sequence[Attempt], evaluation: Evaluation, concurrency: int
 ) -> Results:
     """Run attempts, all of them or until each scenario is decided; not those of a run gone on with."""
     done = evaluation.resumed.done if evaluation.resumed else {}

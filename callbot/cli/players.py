@@ -30,8 +30,8 @@ class Bot:
 class Players:
     """Plays the persona callers of a run.
 
-    ``name``: the model that plays them; None: the one that plays the bot. Raises CallbotError for one
-    that cannot, if there are personas to play.
+    ``name``: the model that plays them; None: the one that plays the bot. ``elsewhere``: not in this
+    process. Raises CallbotError for one that cannot, if there are personas to play.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Players:
         seed: int,
         concurrency: int,
         cassette: Cassette | None,
+        elsewhere: bool = False,
     ) -> None:
         self._cassette = cassette
         self._own: Model | None = None
@@ -59,7 +60,7 @@ class Players:
                         f"--max-cost cannot count what {name} costs as the caller; "
                         "leave --max-cost or --caller-model out"
                     )
-                asked = self._own = plugged_model(name, seed=seed, cassette=cassette)
+                asked = self._own = plugged_model(name, seed=seed, cassette=cassette, elsewhere=elsewhere)
                 if asked.latency is None:
                     asked = Paced(asked, Pace(concurrency, seed=seed))
                 budget = Budget(within=bot.budget)
@@ -84,10 +85,18 @@ def _known_as(name: str) -> str:
     return full_name(name) if name.partition(":")[0] == "openai" else name
 
 
-def plugged_model(name: str, *, seed: int, cassette: Cassette | None) -> Model:
-    """The model called ``name``; needs no key and no network when its answers are only played back."""
-    if cassette is not None and cassette.mode == "read" and name.partition(":")[0] == "openai":
+def plugged_model(name: str, *, seed: int, cassette: Cassette | None, elsewhere: bool = False) -> Model:
+    """The model called ``name``; needs no key and no network when it is not asked in this process.
+
+    It is not when its answers are only played back, and when ``elsewhere`` somebody else asks it.
+    Raises CallbotError for one that there is only here.
+    """
+    kind = name.partition(":")[0]
+    reads = cassette is not None and cassette.mode == "read"
+    if (reads or elsewhere) and kind == "openai":
         return Unplugged(full_name(name))
+    if elsewhere and kind == "scripted":
+        raise CallbotError(f"{name} is a file of this machine, which a cluster's workers cannot read")
     return make_model(name, seed=seed, retries=0)  # its pace tries again
 
 

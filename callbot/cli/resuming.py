@@ -15,7 +15,7 @@ from callbot.evals.resume import Earlier, find_run, read_earlier, read_plan
 from callbot.evals.resume import last_failed as failed_last
 from callbot.evals.selection import Selection
 
-_OF_ONE_CALL = frozenset({"resume", "list_only", "watch", "last_failed", "reports_dir"})
+_OF_ONE_CALL = frozenset({"resume", "list_only", "watch", "last_failed", "reports_dir", "cluster"})
 """Options that say nothing of what a run is."""
 
 _RESTORED = "callbot.restored"

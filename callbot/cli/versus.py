@@ -11,6 +11,7 @@ import datetime as dt
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,7 @@ from callbot.cli.evaluation import (
     new_folder,
     paced,
     run_attempts,
+    runner_on,
     write_report,
 )
 from callbot.cli.players import Bot, Players
@@ -38,7 +40,7 @@ from callbot.evals.compare import NothingToCompare, compare
 from callbot.evals.gate import too_much_infra
 from callbot.evals.pace import Pace
 from callbot.evals.report import Report, RunReport
-from callbot.evals.runner import Results, Runner
+from callbot.evals.runner import Results, Runner, Runs
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.models.base import Model
@@ -54,7 +56,7 @@ class _Side:
     evaluation: Evaluation
     folder: Path
     budget: Budget
-    runner: Runner
+    runner: Runs
 
 
 def run_versus(evaluation: Evaluation, against: Selection) -> int:
@@ -62,7 +64,7 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
 
     Raises CallbotError for what cannot be run at all, or stopped both sides; what ran is kept.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     cassette = cassette_of(evaluation)
     model = model_of(replace(evaluation, changes_prompt=False), cassette)
     if not model.uses_prompt:
@@ -72,7 +74,8 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
     started_at, clock = dt.datetime.now(dt.UTC), time.monotonic()
     price = evaluation.prices.get(model.name)
     whole = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
-    asked = paced(model, Pace(evaluation.concurrency, seed=evaluation.seed))
+    pace = Pace(evaluation.concurrency, seed=evaluation.seed)
+    asked = paced(model, pace)
     players = Players(
         evaluation.caller_model,
         Bot(model, asked, whole),
@@ -80,21 +83,27 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
         seed=evaluation.seed,
         concurrency=evaluation.concurrency,
         cassette=cassette,
+        elsewhere=evaluation.cluster is not None,
     )
     sides = []
     with progress(console, 2 * len(attempts_of(evaluation)), planned) as shown:
         for name, one in (("a", evaluation), ("b", replace(evaluation, selection=against))):
             folder = new_folder(evaluation.reports_dir, started_at, f"{name}-{model.name}")
             budget = Budget(price=price, within=whole)
-            runner = Runner(
-                asked,
-                folder,
-                budget=budget,
-                cassette=cassette,
-                callers=players.callers,
-                on_finished=lambda scenario, run: _show(shown, whole, scenario, run),
-                run_on=evaluation.after_ends.run_on,
-            )
+            show = partial(_show, shown, whole)
+            runner: Runs
+            if one.cluster is not None:
+                runner = runner_on(one.cluster, one, model.name, folder, budget, pace, show)
+            else:
+                runner = Runner(
+                    asked,
+                    folder,
+                    budget=budget,
+                    cassette=cassette,
+                    callers=players.callers,
+                    on_finished=show,
+                    run_on=evaluation.after_ends.run_on,
+                )
             sides.append(_Side(one, folder, budget, runner))
         ran = asyncio.run(_side_by_side(sides, model, players))
     seconds = time.monotonic() - clock

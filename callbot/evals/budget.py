@@ -33,8 +33,8 @@ class Budget:
     spent: float = 0.0
     within: Budget | None = None
 
-    def spend(self) -> None:
-        """Count one request. Raises RequestsExhausted."""
+    def check(self) -> None:
+        """Raises RequestsExhausted if no request is left."""
         if self.max_cost is not None and self.spent >= self.max_cost:
             raise RequestsExhausted(
                 f"--max-cost {self.max_cost:g} was reached ({self.spent:.4g} spent); what ran is kept"
@@ -42,8 +42,19 @@ class Budget:
         if self.limit is not None and self.used >= self.limit:
             raise RequestsExhausted(f"--max-requests {self.limit} was reached; what ran is kept")
         if self.within is not None:
-            self.within.spend()
-        self.used += 1
+            self.within.check()
+
+    def spend(self) -> None:
+        """Count one request. Raises RequestsExhausted."""
+        self.check()
+        self.add(1, 0.0)
+
+    def add(self, requests: int, spent: float) -> None:
+        """Count requests that were made, and what they cost."""
+        self.used += requests
+        self.spent += spent
+        if self.within is not None:
+            self.within.add(requests, spent)
 
     def pay(self, finished: Finished) -> None:
         """Add what an answer cost. Raises CallbotError for one without token counts if cost is limited."""

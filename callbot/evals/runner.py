@@ -8,9 +8,10 @@ import datetime as dt
 import gc
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from callbot.business import Business, rules_of
 from callbot.call import Call
@@ -59,8 +60,22 @@ class Results:
     """The error that made it pointless to go on."""
 
 
+OnFinished = Callable[[Scenario, RunReport], None]
+"""Told of every attempt that is over."""
+Play = Callable[[Attempt], Awaitable[RunReport]]
+"""Plays one attempt, and leaves its Record (and whatever else there is of it) in the run's folder."""
+
+
+class Runs(Protocol):
+    """Runs attempts, here or elsewhere."""
+
+    async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
+        """Run everything, ``concurrency`` at a time. Cancelling it keeps what has finished."""
+        ...
+
+
 class Runner:
-    """Runs attempts; every finished one is on disk before the next is counted."""
+    """Runs attempts in this process."""
 
     def __init__(
         self,
@@ -68,7 +83,7 @@ class Runner:
         folder: Path,
         *,
         budget: Budget,
-        on_finished: Callable[[Scenario, RunReport], None],
+        on_finished: OnFinished,
         reply_deadline: float = 10.0,
         cassette: Cassette | None = None,
         callers: Callers | None = None,
@@ -84,40 +99,14 @@ class Runner:
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
         """Run everything, ``concurrency`` at a time. Cancelling it keeps what has finished."""
-        results = Results()
-        waiting = iter(attempts)
-        (self._folder / "records").mkdir(parents=True, exist_ok=True)
-        with (self._folder / RUNS).open("a", encoding="utf-8") as log:
-            if not claim(log):
-                raise CallbotError(f"{self._folder} is being written by another run")
-
-            async def work() -> None:
-                for attempt in waiting:
-                    report = await self.attempt(attempt)
-                    log.write(run_line(attempt.scenario.name, report))
-                    log.flush()
-                    results.runs.setdefault(attempt.scenario.name, []).append(report)
-                    self._on_finished(attempt.scenario, report)
-                    if self._model.latency is not None:
-                        await asyncio.sleep(0)  # lets a Ctrl-C through between runs that never wait
-
-            try:
-                with _few_collections():
-                    async with asyncio.TaskGroup() as group:
-                        for _ in range(min(concurrency, len(attempts))):
-                            group.create_task(work())
-            except* CallbotError as errors:
-                results.stopped_by = _first(errors)
-            except* asyncio.CancelledError:
-                results.interrupted = True
-        return results
+        return await run_all(attempts, self.attempt, self._folder, concurrency, self._on_finished)
 
     async def attempt(self, attempt: Attempt) -> RunReport:
         """Run one attempt and write its Record."""
         scenario, business = attempt.scenario, attempt.business
         rules = self._rules_of(business)
-        path = Path("records") / f"{_slug(scenario.name)}.{attempt.number}.jsonl"
-        record = Record(self._header(attempt, rules))
+        path = record_path(attempt)
+        record = Record(record_header(attempt, rules, self._model.name))
         caller = self._callers.caller(scenario, business, attempt.number)
         dialogue = Dialogue(
             business, self._model_of(attempt), None, scenario.caller_number, wall_clock=lambda: scenario.now
@@ -147,20 +136,62 @@ class Runner:
             return self._model
         return self._cassette.model(self._model, attempt.scenario.name, attempt.number)
 
-    def _header(self, attempt: Attempt, rules: Rules) -> dict[str, object]:
-        scenario = attempt.scenario
-        return header(
-            call_id=f"{scenario.name}.{attempt.number}",
-            rules=rules,
-            business=attempt.business.id,
-            model=self._model.name,
-            line="transcript" if scenario.transcript else "simulated",
-            caller_number=scenario.caller_number,
-            scenario=scenario.name,
-            attempt=attempt.number,
-            now=scenario.now.isoformat(),
-            started_at=dt.datetime.now(dt.UTC).isoformat(),
-        )
+
+async def run_all(
+    attempts: Sequence[Attempt], play: Play, folder: Path, concurrency: int, on_finished: OnFinished
+) -> Results:
+    """Play everything, ``concurrency`` at a time; each that is over is on disk before the next is counted.
+
+    Cancelling it keeps what has finished. Raises CallbotError if another run writes into the folder.
+    """
+    results = Results()
+    waiting = iter(attempts)
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    with (folder / RUNS).open("a", encoding="utf-8") as log:
+        if not claim(log):
+            raise CallbotError(f"{folder} is being written by another run")
+
+        async def work() -> None:
+            for attempt in waiting:
+                report = await play(attempt)
+                log.write(run_line(attempt.scenario.name, report))
+                log.flush()
+                results.runs.setdefault(attempt.scenario.name, []).append(report)
+                on_finished(attempt.scenario, report)
+                await asyncio.sleep(0)  # lets a Ctrl-C through between runs that never wait
+
+        try:
+            with _few_collections():
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(concurrency, len(attempts))):
+                        group.create_task(work())
+        except* CallbotError as errors:
+            results.stopped_by = _first(errors)
+        except* asyncio.CancelledError:
+            results.interrupted = True
+    return results
+
+
+def record_path(attempt: Attempt) -> Path:
+    """Where the Record of an attempt is, in the run's folder."""
+    return Path("records") / f"{_slug(attempt.scenario.name)}.{attempt.number}.jsonl"
+
+
+def record_header(attempt: Attempt, rules: Rules, model: str) -> dict[str, object]:
+    """What the Record of an attempt begins with."""
+    scenario = attempt.scenario
+    return header(
+        call_id=f"{scenario.name}.{attempt.number}",
+        rules=rules,
+        business=attempt.business.id,
+        model=model,
+        line="transcript" if scenario.transcript else "simulated",
+        caller_number=scenario.caller_number,
+        scenario=scenario.name,
+        attempt=attempt.number,
+        now=scenario.now.isoformat(),
+        started_at=dt.datetime.now(dt.UTC).isoformat(),
+    )
 
 
 @contextlib.contextmanager

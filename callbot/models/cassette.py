@@ -231,7 +231,7 @@ class _Played:
 
 
 class Unplugged:
-    """Stands in for a model that is only played from a cassette: needs no key and no network."""
+    """Stands in for a model that is not asked in this process: needs no key and no network."""
 
     latency: float | None = None
     uses_prompt = True
@@ -241,7 +241,7 @@ class Unplugged:
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
         """Nobody answers. Raises CallbotError."""
-        raise CallbotError(f"{self.name} is not asked while a cassette is read")
+        raise CallbotError(f"{self.name} is not asked here")
         yield Delta("")  # makes it a generator
 
     async def close(self) -> None:

@@ -1,0 +1,199 @@
+"""What goes to a cluster's workers and comes back, and how a worker plays one attempt.
+
+An attempt is played by the same ``Runner`` as on one machine, in a folder of its own; whatever it left
+there goes home with its report. Keys are never sent: a worker asks models by its own environment. This
+module knows nothing of Dask, and everything in it can be pickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import pickle
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import callbot
+from callbot.cli.players import Bot, Players
+from callbot.errors import CallbotError
+from callbot.evals.budget import Budget
+from callbot.evals.callers import Callers
+from callbot.evals.casting import PersonaSpec
+from callbot.evals.pace import Pace, Paced
+from callbot.evals.report import RunReport
+from callbot.evals.runner import Attempt, Runner
+from callbot.evals.scenario import Scenario
+from callbot.models.registry import make_model
+from callbot.prices import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How every attempt of a run is played. ``max_requests``, ``max_cost``: no attempt alone goes past them."""
+
+    model: str
+    caller_model: str | None
+    seed: int
+    concurrency: int
+    run_on: bool
+    price: Price | None
+    max_requests: int | None
+    max_cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One attempt for a worker. ``work`` is pickled apart, so that another build can say what it is."""
+
+    build: str
+    work: bytes
+
+    @classmethod
+    def of(cls, setup: Setup, attempt: Attempt) -> Order:
+        """Pack it."""
+        return cls(build(), pickle.dumps((setup, attempt)))
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An attempt that was played.
+
+    ``files``: by path in the run's folder. ``requests``, ``spent``, ``refusals`` and ``waited``: what has
+    come up in this worker since it last answered.
+    """
+
+    report: RunReport
+    files: Mapping[str, bytes]
+    requests: int
+    spent: float
+    refusals: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why it makes no sense to go on: a worker without a key, a limit that was reached."""
+
+    host: str
+    why: str
+
+
+def play(order: Order) -> Played | Refused:
+    """Play one attempt in this process. The errors that a user can mend are values: they travel whole."""
+    host = socket.gethostname()
+    if order.build != build():
+        return Refused(host, f"it runs callbot {build()}, and this is {order.build}; install the same there")
+    try:
+        setup, attempt = pickle.loads(order.work)  # noqa: S301 - a cluster runs what its client sends anyway
+        with _stage(setup) as stage:
+            return stage.play(attempt)
+    except CallbotError as error:
+        return Refused(host, str(error))
+
+
+@cache
+def build() -> str:
+    """The version of callbot and a hash of its files: the same build plays a call the same way anywhere."""
+    root = Path(callbot.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".yaml")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{callbot.__version__} ({digest.hexdigest()[:8]})"
+
+
+class _Stage:
+    """Plays the attempts of one run in this process, several threads' side by side on one event loop.
+
+    They share the model, its connections, what it has learnt of its server, and the pace.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.users = 0
+        self._setup = setup
+        self._model = make_model(setup.model, seed=setup.seed, retries=0)  # its pace tries again
+        self._pace = Pace(setup.concurrency, seed=setup.seed)
+        self._asked = Paced(self._model, self._pace) if self._model.latency is None else self._model
+        self._budget = Budget(setup.max_requests, price=setup.price, max_cost=setup.max_cost)
+        self._callers = Callers(seed=setup.seed)
+        self._players: Players | None = None
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def play(self, attempt: Attempt) -> Played:
+        """Play one attempt. Raises CallbotError if it makes no sense to go on."""
+        return asyncio.run_coroutine_threadsafe(self._play(attempt), self._loop).result()
+
+    def close(self) -> None:
+        """Release connections."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _play(self, attempt: Attempt) -> Played:
+        with TemporaryDirectory(prefix="callbot-") as name:
+            folder = Path(name)
+            (folder / "records").mkdir()
+            runner = Runner(
+                self._asked,
+                folder,
+                budget=self._budget,
+                callers=self._callers_of(attempt.scenario),
+                on_finished=lambda scenario, run: None,
+                run_on=self._setup.run_on,
+            )
+            report = await runner.attempt(attempt)
+            files = _left_in(folder)
+        budget, pace = self._budget, self._pace
+        played = Played(report, files, budget.used, budget.spent, pace.refusals, pace.waited)
+        budget.used, budget.spent, pace.refusals, pace.waited = 0, 0.0, 0, 0.0
+        return played
+
+    def _callers_of(self, scenario: Scenario) -> Callers:
+        if not isinstance(scenario.caller, PersonaSpec):
+            return self._callers
+        if self._players is None:
+            self._players = Players(
+                self._setup.caller_model,
+                Bot(self._model, self._asked, self._budget),
+                [scenario],
+                seed=self._setup.seed,
+                concurrency=self._setup.concurrency,
+                cassette=None,
+            )
+        return self._players.callers
+
+    async def _close(self) -> None:
+        await self._model.close()
+        if self._players is not None:
+            await self._players.close()
+
+
+def _left_in(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+_stages: dict[Setup, _Stage] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def _stage(setup: Setup) -> Iterator[_Stage]:
+    """The stage of a run; it stays for the run's next attempt, and goes when another run's comes."""
+    with _lock:
+        for idle in [old for old, stage in _stages.items() if old != setup and not stage.users]:
+            _stages.pop(idle).close()
+        if setup not in _stages:
+            _stages[setup] = _Stage(setup)
+        stage = _stages[setup]
+        stage.users += 1
+    try:
+        yield stage
+    finally:
+        with _lock:
+            stage.users -= 1
