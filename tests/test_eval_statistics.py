@@ -26,7 +26,15 @@ from callbot.evals.power import (
     smallest_detectable,
 )
 from callbot.evals.repeats import certain_attempts, decided
-from callbot.evals.statistics import mcnemar, paired_interval, sign_flip, wilson
+from callbot.evals.statistics import (
+    f1,
+    mcnemar,
+    paired_interval,
+    pass_hat_k,
+    percentile,
+    sign_flip,
+    wilson,
+)
 
 few = st.integers(0, 40)
 shares = st.builds(lambda k, n: Fraction(min(k, n), n), st.integers(0, 4), st.integers(1, 4))
@@ -38,6 +46,24 @@ def test_wilson_is_statsmodels(passed: int, n: int) -> None:
     passed = min(passed, n)
     expected = proportion_confint(passed, n, method="wilson")
     assert wilson(passed / n, n) == pytest.approx(tuple(np.clip(expected, 0, 1)), abs=1e-9)
+
+
+@given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n), st.integers(1, n))))
+def test_pass_hat_k_is_scipys_chance_of_drawing_passes_alone(counts: tuple[int, int, int]) -> None:
+    passed, attempts, k = counts
+    assert pass_hat_k(passed, attempts, k) == pytest.approx(stats.hypergeom(attempts, passed, k).pmf(k))
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.sampled_from([0.025, 0.5, 0.95, 0.975, 1.0])
+)
+def test_percentiles_are_numpys_inverted_distribution(values: list[float], share: float) -> None:
+    assert percentile(values, share) == np.quantile(values, share, method="inverted_cdf")
+
+
+@given(st.floats(0.01, 1), st.floats(0.01, 1))
+def test_f1_is_scipys_harmonic_mean(precision: float, recall: float) -> None:
+    assert f1(precision, recall) == pytest.approx(stats.hmean([precision, recall]))
 
 
 # --- paired tests ---

@@ -84,8 +84,8 @@ def repeats_to_find(pairs: Sequence[tuple[Attempts, Attempts]]) -> int | None:
 
     The variance of the paired differences is what scenarios differ in plus what chance adds in each,
     and attempts lessen only the second: E. Miller, "Adding error bars to evals: a statistical approach
-    to language model evaluations" (2024), sections 3.2 and 5. None: no number of attempts would, or
-    one attempt each does not tell the two apart.
+    to language model evaluations", arXiv 2411.00640 (2024), on resampling and on power.
+    None: no number of attempts would, or one attempt each does not tell the two apart.
     """
     if not pairs or any(side.made < 2 for pair in pairs for side in pair):
         return None

@@ -1,9 +1,10 @@
 """Repeated attempts that stop once a scenario is decided (``--repeat N --stop-early``).
 
 A scenario passes by the majority of its attempts, so attempts that can no longer change the majority
-are not made: the verdict is that of all N, whatever they would have been (D. W. Alling, "Closed
-sequential tests for binomial probabilities", Biometrika 53 (1966), 73-84). How many attempts a scenario
-gets then depends on how it does, so rates over attempts count only those that every scenario makes.
+are not made: the verdict is that of all N, whatever they would have been. (Trials call it non-stochastic
+curtailment, the special case without chance in M. Law et al., doi:10.1080/10543406.2021.2009498.) How many
+attempts a scenario gets then depends on how it does, so rates over attempts count only those that
+every scenario makes.
 """
 
 from __future__ import annotations

@@ -29,14 +29,18 @@ def wilson(value: float, n: int, z: float = Z95) -> tuple[float, float]:
 def pass_hat_k(passed: int, attempts: int, k: int) -> float:
     """Chance that ``k`` attempts drawn without replacement all pass: C(c, k) / C(n, k).
 
-    S. Yao et al., "tau-bench: a benchmark for tool-agent-user interaction in real-world domains"
-    (2024), the estimator of pass^k. Needs ``k <= attempts``.
+    S. Yao, N. Shinn, P. Razavi, K. Narasimhan, "tau-bench: a benchmark for tool-agent-user interaction
+    in real-world domains", arXiv 2406.12045 (2024): the estimator of pass^k. Needs ``k <= attempts``.
     """
     return comb(passed, k) / comb(attempts, k)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Nearest-rank percentile (``share`` in 0..1), or None without values."""
+    """Nearest-rank percentile (``share`` in 0..1), or None without values.
+
+    The inverse of the empirical distribution function: definition 1 of R. J. Hyndman, Y. Fan, "Sample
+    quantiles in statistical packages", The American Statistician 50 (1996), 361-365.
+    """
     if not values:
         return None
     ordered = sorted(values)
@@ -44,7 +48,10 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def f1(precision: float | None, recall: float | None) -> float | None:
-    """Harmonic mean of precision and recall, where both exist."""
+    """Harmonic mean of precision and recall, where both exist.
+
+    C. J. van Rijsbergen, Information Retrieval, 2nd ed. (1979), chapter 7: 1 - E with equal weights.
+    """
     if precision is None or recall is None:
         return None
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
@@ -86,10 +93,11 @@ def sign_flip(differences: Sequence[Fraction], *, seed: int = 0) -> SignFlip:
     If A and B are alike, each difference is as likely with the other sign; the p-value is the share of
     all assignments of signs whose sum is at least as far from 0. R. A. Fisher, The Design of
     Experiments (1935), section 21. Counted exactly by adding one difference at a time to the
-    distribution of the sum (M. Pagano, D. Tritchler, Journal of the American Statistical Association
-    78 (1983), 435-440); where that is too much, drawn with ``seed`` and (1 + hits) / (1 + draws), which
-    keeps the level (B. Phipson, G. K. Smyth, Statistical Applications in Genetics and Molecular
-    Biology 9 (2010), article 39). With differences of -1, 0 and 1 it is the exact McNemar test.
+    distribution of the sum (M. Pagano, D. Tritchler, "On obtaining permutation distributions in
+    polynomial time", Journal of the American Statistical Association 78 (1983), 435-440); where that is
+    too much, drawn with ``seed`` and (1 + hits) / (1 + draws), which keeps the level (B. Phipson,
+    G. K. Smyth, "Permutation p-values should never be zero", Statistical Applications in Genetics and
+    Molecular Biology 9 (2010), article 39). With differences of -1, 0 and 1 it is the exact McNemar test.
     """
     unit = lcm(*(difference.denominator for difference in differences))
     sizes = [abs(int(difference * unit)) for difference in differences if difference]
@@ -120,8 +128,8 @@ def paired_interval(differences: Sequence[Fraction], z: float = Z95) -> tuple[fl
     One difference of +1 and one of -1 are added before the normal interval is taken; for differences
     of -1, 0 and 1 that is D. G. Bonett, R. M. Price, "Adjusted Wald confidence interval for a difference
     of binomial proportions based on paired data", Journal of Educational and Behavioral Statistics 37
-    (2012), 479-488, the interval that M. W. Fagerland, S. Lydersen, P. Laake, Statistics in Medicine 33
-    (2014), 2850-2875, advise for small samples.
+    (2012), 479-488, which M. W. Fagerland, S. Lydersen, P. Laake, "Recommended tests and confidence
+    intervals for paired binomial proportions", Statistics in Medicine 33 (2014), 2850-2875, recommend.
     """
     n = len(differences) + 2
     mean = float(sum(differences)) / n
