@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "label": "Mark by keyboard when each call should have ended.",
     "score": "Score endings that were observed elsewhere.",
     "scenario": "Turn a stored call into a scenario.",
+    "report": "Show a stored run again: on the terminal, as its page, and in every other form.",
     "compare": "Compare two runs of the same scenarios: what flipped, and whether it can be chance.",
     "chat": "Talk to the bot by text.",
     "talk": "Talk to the bot aloud: the same call as on the telephone, on this machine.",

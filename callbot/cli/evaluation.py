@@ -132,8 +132,8 @@ def run_evaluation(evaluation: Evaluation) -> int:
     _check_outputs(evaluation.outputs)
     baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
     earlier = evaluation.resumed
-    plan = _identity(evaluation, model)
     price = evaluation.prices.get(model.name)
+    plan = _identity(evaluation, model, evaluation.currency if price else None)
     budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     asked = paced(model, pace)
@@ -194,7 +194,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         report = held_against(baseline, report, folder, console, evaluation.bidi)
     write_report(report, folder, evaluation.outputs)
     print_report(report, console, evaluation.bidi, folder)
-    return _exit_code(report, results)
+    return exit_code(report)
 
 
 def runner_on(
@@ -259,7 +259,7 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
     return model
 
 
-def _identity(evaluation: Evaluation, model: Model) -> Plan:
+def _identity(evaluation: Evaluation, model: Model, currency: str | None) -> Plan:
     """What this run is. Raises CallbotError if it is not the one to go on with."""
     earlier = evaluation.resumed
     plan = plan_of(
@@ -269,6 +269,7 @@ def _identity(evaluation: Evaluation, model: Model) -> Plan:
         repeat=evaluation.repeat,
         options=evaluation.options,
         started_at=earlier.plan.started_at if earlier else dt.datetime.now(dt.UTC),
+        currency=currency,
     )
     if earlier and (changes := earlier.plan.changes(plan)):
         raise CallbotError(
@@ -340,13 +341,17 @@ async def _closing(models: Sequence[Model | Players], running: Coroutine[Any, An
 
 def write_report(report: Report, folder: Path, outputs: Outputs) -> None:
     """Write a run's report into its folder and wherever else it was asked for. Raises CallbotError."""
-    text = report.model_dump_json(indent=2, by_alias=True) + "\n"
-    for path in (folder / "report.json", outputs.json):
-        if path is not None:
-            write_whole(path, text)
     from callbot.reporting.html import write_html
 
+    _write_json(report, folder / "report.json")
     write_html(report, folder / "report.html")
+    write_copies(report, folder, outputs)
+
+
+def write_copies(report: Report, folder: Path, outputs: Outputs) -> None:
+    """Write a report wherever it was asked for; ``folder``: the run's own. Raises CallbotError."""
+    if outputs.json is not None:
+        _write_json(report, outputs.json)
     if outputs.junit is not None:
         from callbot.reporting.junit import write_junit
 
@@ -357,11 +362,16 @@ def write_report(report: Report, folder: Path, outputs: Outputs) -> None:
         write_markdown(report, outputs.markdown)
 
 
-def _exit_code(report: Report, results: Results) -> int:
-    if results.interrupted:
+def _write_json(report: Report, path: Path) -> None:
+    write_whole(path, report.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def exit_code(report: Report) -> int:
+    """What a run comes to. Raises the CallbotError that stopped it."""
+    if report.run.interrupted:
         return INTERRUPTED
-    if results.stopped_by is not None:
-        raise results.stopped_by
+    if report.run.stopped_by is not None:
+        raise CallbotError(report.run.stopped_by)
     if not report.gate.passed:
         return GATE_FAILED
     return TOO_MUCH_INFRA if too_much_infra(report.summary) else PASSED

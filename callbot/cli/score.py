@@ -51,7 +51,7 @@ def score(
     folder = new_folder(load_settings().reports_dir, started_at, "observed")
     report = observed_report(scenarios, folder, started_at, thresholds)
     write_report(report, folder, Outputs(json_file, junit_file, markdown_file))
-    _print(report, folder)
+    print_observed(report, folder)
     raise typer.Exit(PASSED if report.gate.passed else GATE_FAILED)
 
 
@@ -65,7 +65,8 @@ _NAMES = {
 }
 
 
-def _print(report: Report, folder: Path) -> None:
+def print_observed(report: Report, folder: Path | None) -> None:
+    """Print the rates of observed endings, and the calls that ended wrongly."""
     from callbot.reporting import view
     from callbot.reporting.bidi import printable
 
@@ -88,4 +89,5 @@ def _print(report: Report, folder: Path) -> None:
         typer.echo(f"  and {len(wrong) - _SHOWN} more")
     for rule in report.gate.rules:
         typer.echo(f"gate {'holds' if rule.passed else 'fails'}: {rule.name} ({rule.detail})")
-    typer.echo(f"report {folder}")
+    if folder is not None:
+        typer.echo(f"report {folder}")

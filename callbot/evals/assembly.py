@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from callbot import __version__
-from callbot.evals.checks import matches_any
-from callbot.evals.fingerprints import fingerprint
 from callbot.evals.gate import Threshold, judge
 from callbot.evals.repeats import certain_attempts
-from callbot.evals.report import Report, RunHeader, ScenarioReport
+from callbot.evals.report import PromptUsed, Report, RunHeader, ScenarioReport
 from callbot.evals.runner import Results
-from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.evals.summary import scenario_report, summarise
+
+OFFLINE = "offline"
+"""The model for which scenarios tagged ``beyond-offline`` are excused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,34 @@ def build_report(
 ) -> Report:
     """The Report of a run; scenarios that never ran are left out."""
     rows = [
-        _row(scenario, selection, results, facts)
+        scenario_report(
+            scenario,
+            results.runs[scenario.name],
+            language=selection.businesses[scenario.business].language,
+            offline=facts.model == OFFLINE,
+        )
         for scenario in selection.scenarios
         if scenario.name in results.runs
     ]
+    report = put_together(rows, selection.prompts_used(), facts, thresholds)
+    report.run.interrupted = results.interrupted
+    report.run.stopped_by = str(results.stopped_by) if results.stopped_by else None
+    return report
+
+
+def put_together(
+    rows: list[ScenarioReport],
+    prompts: list[PromptUsed],
+    facts: RunFacts,
+    thresholds: Sequence[Threshold],
+) -> Report:
+    """The Report of these scenarios: their sum and the gate."""
     summary = summarise(rows, attempts=certain_attempts(facts.repeat) if facts.stop_early else None)
     header = RunHeader(
         id=facts.id,
         started_at=facts.started_at.isoformat(timespec="seconds"),
         model=facts.model,
-        prompts=selection.prompts_used(),
+        prompts=prompts,
         repeat=facts.repeat,
         seed=facts.seed,
         callbot=__version__,
@@ -65,23 +83,5 @@ def build_report(
         refusals=facts.refusals,
         waited_seconds=facts.waited,
         stop_early=facts.stop_early,
-        interrupted=results.interrupted,
-        stopped_by=str(results.stopped_by) if results.stopped_by else None,
     )
     return Report(run=header, summary=summary, gate=judge(summary, rows, thresholds), scenarios=rows)
-
-
-def _row(scenario: Scenario, selection: Selection, results: Results, facts: RunFacts) -> ScenarioReport:
-    row = scenario_report(
-        scenario,
-        results.runs[scenario.name],
-        language=selection.businesses[scenario.business].language,
-        offline=facts.model == "offline",
-    )
-    fields = [
-        matches_any(run.lead.get(name), wanted)
-        for run in row.runs
-        if run.verdict != "infra"
-        for name, wanted in scenario.expect.lead.items()
-    ]
-    return row.model_copy(update={"sha256": fingerprint(scenario), "lead_fields": (sum(fields), len(fields))})

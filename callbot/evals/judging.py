@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callbot.evals.checks import run_checks
+from callbot.evals.checks import matches_any, run_checks
 from callbot.evals.measures import measures_of
 from callbot.evals.outcome import Outcome, TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
@@ -36,6 +36,7 @@ def run_report(
         ended_turn=outcome.ended_turn,
         ended_by=outcome.ended_by,
         lead=dict(outcome.lead),
+        lead_fields=_lead_fields(scenario, outcome),
         record=path.as_posix(),
         turns=[_turn(turn) for turn in outcome.turns if turn.n or turn.bot],
         checks=checks,
@@ -48,6 +49,13 @@ def run_report(
         call_verdict=None if scenario.transcript else call_verdict_of(outcome, scenario.expect),
         measures=measures_of(outcome, record, verdict, window),
     )
+
+
+def _lead_fields(scenario: Scenario, outcome: Outcome) -> tuple[int, int]:
+    """How many of the expected fields are right, of how many."""
+    wanted = scenario.expect.lead
+    right = sum(matches_any(outcome.lead.get(name), values) for name, values in wanted.items())
+    return right, len(wanted)
 
 
 def _cost(outcome: Outcome, price: Price | None) -> float | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from callbot import __version__
 from callbot.ending import NO_RESPONSE
 from callbot.errors import InvalidInput, Problem
-from callbot.evals.fingerprints import fingerprint
 from callbot.evals.gate import Threshold, conditions, with_rules
 from callbot.evals.judging import run_report
 from callbot.evals.report import GateRule, Interval, ObservedEnds, Report, RunHeader, ScenarioReport
@@ -115,8 +114,7 @@ def _row(scenario: Scenario, number: int, folder: Path) -> ScenarioReport:
     record.write(folder / path)
     run = run_report(scenario, 1, record, path)
     run = run.model_copy(update={"call_verdict": run.verdict})  # what was observed is what the call did
-    row = scenario_report(scenario, [run], language=language_of([call]), offline=False)
-    return row.model_copy(update={"sha256": fingerprint(scenario)})
+    return scenario_report(scenario, [run], language=language_of([call]), offline=False)
 
 
 # --- adding up ------------------------------------------------------------------------------------

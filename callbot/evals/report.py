@@ -215,6 +215,8 @@ class RunReport(_Part):
     ended_turn: int | None = None
     ended_by: str | None = None
     lead: dict[str, str] = Field(default_factory=dict)
+    lead_fields: tuple[int, int] = (0, 0)
+    """Expected fields of the lead: how many were right, of how many."""
     record: str
     """Path of the Record, relative to the run's folder."""
     turns: list[TurnReport]
@@ -281,18 +283,25 @@ class HazardCurve(_Part):
     points: list[HazardPoint]
 
 
-class ScenarioReport(_Part):
-    """One scenario and all its attempts. ``passed`` is null when every attempt was infra."""
+class ScenarioFacts(_Part):
+    """What a scenario is, whatever became of it."""
 
     name: str
     description: str = ""
     file: str
+    line: int | None = None
+    """Where it stands in its file; null in reports of earlier versions."""
     business: str
     language: str = "he"
     tags: list[str]
     sha256: str | None = None
     """Of what the caller does and what is expected; null in reports of earlier versions."""
     end: EndWindow
+
+
+class ScenarioReport(ScenarioFacts):
+    """One scenario and all its attempts. ``passed`` is null when every attempt was infra."""
+
     passed: bool | None
     excused: bool = False
     """Failed, but tagged ``beyond-offline`` and run by the offline model."""

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from callbot.errors import CallbotError, InvalidInput, Problem
 from callbot.evals.fingerprints import fingerprint
-from callbot.evals.report import Report, RunReport
+from callbot.evals.report import PromptUsed, Report, RunReport, ScenarioFacts
 from callbot.evals.report_files import read_report
 from callbot.evals.selection import Selection
+from callbot.evals.summary import facts_of
 from callbot.files import in_use, write_whole
 
 PLAN, RUNS = "plan.json", "runs.jsonl"
@@ -41,6 +42,10 @@ class Plan(BaseModel):
     """Hash of each business, by id."""
     scenarios: dict[str, str]
     """Hash of each scenario, by name."""
+    prompts: list[PromptUsed] = Field(default_factory=list)
+    facts: list[ScenarioFacts] = Field(default_factory=list)
+    """What a report says of the scenarios; empty in plans of earlier versions."""
+    currency: str | None = None
 
     def changes(self, now: Plan) -> list[str]:
         """What is no longer as it was, in a reader's words."""
@@ -75,8 +80,10 @@ def plan_of(
     repeat: int,
     options: Mapping[str, Any],
     started_at: dt.datetime,
+    currency: str | None = None,
 ) -> Plan:
-    """The plan of a run of these scenarios."""
+    """The plan of a run of these scenarios. ``currency``: of its costs, if they are known."""
+    language = {business.id: business.language for business in selection.businesses.values()}
     return Plan(
         started_at=started_at,
         options=dict(options),
@@ -85,6 +92,9 @@ def plan_of(
         repeat=repeat,
         businesses={used.business: used.sha256 for used in selection.prompts_used()},
         scenarios={scenario.name: fingerprint(scenario) for scenario in selection.scenarios},
+        prompts=selection.prompts_used(),
+        facts=[facts_of(scenario, language[scenario.business]) for scenario in selection.scenarios],
+        currency=currency,
     )
 
 
@@ -139,7 +149,7 @@ def read_earlier(folder: Path) -> Earlier:
     plan = read_plan(folder)
     if in_use(folder / RUNS):
         raise CallbotError(f"--resume: {folder} is still running")
-    runs = _read_runs(folder / RUNS)
+    runs = read_runs(folder / RUNS)
     if not (folder / "report.json").exists():
         return Earlier(folder, plan, runs)
     report = read_report(folder)
@@ -157,7 +167,7 @@ def rewrite_runs(earlier: Earlier) -> None:
     write_whole(earlier.folder / RUNS, "".join(lines))
 
 
-def _read_runs(path: Path) -> dict[tuple[str, int], RunReport]:
+def read_runs(path: Path) -> dict[tuple[str, int], RunReport]:
     """Runs by scenario and attempt, the last of each; a last line without its end was never finished."""
     if not path.exists():
         return {}

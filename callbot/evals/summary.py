@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from callbot.evals.bootstrap import resampled
+from callbot.evals.fingerprints import fingerprint
 from callbot.evals.oracle import EndExpect
 from callbot.evals.rates import Ends, added, intervals, tally
 from callbot.evals.report import (
@@ -15,6 +16,7 @@ from callbot.evals.report import (
     Interval,
     Latency,
     RunReport,
+    ScenarioFacts,
     ScenarioReport,
     Summary,
     Tokens,
@@ -29,18 +31,34 @@ def scenario_report(
     scenario: Scenario, runs: Sequence[RunReport], *, language: str, offline: bool
 ) -> ScenarioReport:
     """One scenario: passed by the majority of the attempts that the provider answered."""
-    counted = [run for run in runs if run.verdict != "infra"]
-    passed = 2 * sum(run.passed for run in counted) > len(counted) if counted else None
-    return ScenarioReport(
+    return row_of(facts_of(scenario, language), runs, offline=offline)
+
+
+def facts_of(scenario: Scenario, language: str) -> ScenarioFacts:
+    """What reports say of a scenario, whatever becomes of it."""
+    return ScenarioFacts(
         name=scenario.name,
         description=scenario.description,
         file=str(scenario.file),
+        line=scenario.line,
         business=scenario.business,
         language=language,
         tags=list(scenario.tags),
+        sha256=fingerprint(scenario),
         end=_end(scenario.expect.end),
+    )
+
+
+def row_of(facts: ScenarioFacts, runs: Sequence[RunReport], *, offline: bool) -> ScenarioReport:
+    """A scenario with its attempts, as ``scenario_report``."""
+    counted = [run for run in runs if run.verdict != "infra"]
+    passed = 2 * sum(run.passed for run in counted) > len(counted) if counted else None
+    right, due = (sum(run.lead_fields[which] for run in counted) for which in (0, 1))
+    return ScenarioReport(
+        **dict(facts),
         passed=passed,
-        excused=passed is False and offline and BEYOND_OFFLINE in scenario.tags,
+        excused=passed is False and offline and BEYOND_OFFLINE in facts.tags,
+        lead_fields=(right, due),
         runs=sorted(runs, key=lambda run: run.attempt),
     )
 
