@@ -20,11 +20,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import callbot
-from callbot.cli.players import Bot, Players
+from callbot.cli.judges import Judges
+from callbot.cli.players import Bot, Players, known_as
 from callbot.errors import CallbotError
 from callbot.evals.budget import Budget
 from callbot.evals.callers import Callers
 from callbot.evals.casting import PersonaSpec
+from callbot.evals.opinions import Judge
 from callbot.evals.pace import Pace, Paced
 from callbot.evals.report import RunReport
 from callbot.evals.runner import Attempt, Runner
@@ -45,6 +47,8 @@ class Setup:
     price: Price | None
     max_requests: int | None
     max_cost: float | None
+    judge_model: str | None = None
+    judge_price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class _Stage:
         self._budget = Budget(setup.max_requests, price=setup.price, max_cost=setup.max_cost)
         self._callers = Callers(seed=setup.seed)
         self._players: Players | None = None
+        self._judges: Judges | None = None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -145,8 +150,11 @@ class _Stage:
                 callers=self._callers_of(attempt.scenario),
                 on_finished=lambda scenario, run: None,
                 run_on=self._setup.run_on,
+                judge=(judge := self._judge_of(attempt.scenario)),
             )
             report = await runner.attempt(attempt)
+            if judge is not None and judge.stopped_by is not None:
+                raise judge.stopped_by
             files = _left_in(folder)
         budget, pace = self._budget, self._pace
         played = Played(report, files, budget.used, budget.spent, pace.refusals, pace.waited)
@@ -167,10 +175,28 @@ class _Stage:
             )
         return self._players.callers
 
+    def _judge_of(self, scenario: Scenario) -> Judge | None:
+        setup = self._setup
+        if setup.judge_model is None or not scenario.expect.judge:
+            return None
+        if self._judges is None:
+            price = setup.judge_price
+            self._judges = Judges(
+                setup.judge_model,
+                Bot(self._model, self._asked, self._budget),
+                [scenario],
+                whole=self._budget,
+                prices={known_as(setup.judge_model): price} if price else {},
+                seed=setup.seed,
+                concurrency=setup.concurrency,
+                cassette=None,
+            )
+        return self._judges.judge
+
     async def _close(self) -> None:
-        await self._model.close()
-        if self._players is not None:
-            await self._players.close()
+        for part in (self._model, self._players, self._judges):
+            if part is not None:
+                await part.close()
 
 
 def _left_in(folder: Path) -> dict[str, bytes]:

@@ -56,6 +56,10 @@ def evaluate(
             help="Who plays persona callers.  [default: the --model]", metavar="NAME", show_default=False
         ),
     ] = None,
+    judge_model: Annotated[
+        str | None,
+        typer.Option(help="Who judges the judge: lines of scenarios.", metavar="NAME", show_default=False),
+    ] = None,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,7 +159,7 @@ def evaluate(
     """Replay scenarios and score whether calls end when they should.
 
     Exit codes: 0 the gate holds (with --vs: no significant loss); 1 it does not; 2 bad usage or input;
-    3 more than 10% of the runs failed at the provider; 130 interrupted (what ran is kept; --resume goes
+    3 more than 10% of the runs failed at the provider, or of the judge: lines at the judge; 130 interrupted (what ran is kept; --resume goes
     on). With --watch, Ctrl-C leaves with the exit code of the last run.
     """
     from callbot.cli.evaluation import AfterEnds, Evaluation, Outputs, list_scenarios, run_evaluation
@@ -219,6 +223,7 @@ def evaluate(
             resumed=narrowed.earlier,
             model_name=model or settings.model,
             caller_model=caller_model,
+            judge_model=judge_model,
             repeat=repeat,
             seed=seed,
             concurrency=concurrency or (reached.concurrency if reached else 8),

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from callbot.cli.announcing import announce
 from callbot.cli.baseline import held_against, read_baseline
+from callbot.cli.judges import Judges, judge_price
 from callbot.cli.outputs import check_writable
 from callbot.cli.players import Bot, Players, plugged_model
 from callbot.errors import CallbotError
@@ -106,6 +107,8 @@ class Evaluation:
     """The run to go on with."""
     caller_model: str | None = None
     """Plays persona callers; None: the model that is evaluated."""
+    judge_model: str | None = None
+    """Answers the ``judge:`` lines; None: nobody does."""
     baseline: Path | None = None
     """An earlier run that this one must not do worse than."""
     after_ends: AfterEnds = AfterEnds()
@@ -134,18 +137,11 @@ def run_evaluation(evaluation: Evaluation) -> int:
     earlier = evaluation.resumed
     price = evaluation.prices.get(model.name)
     plan = _identity(evaluation, model, evaluation.currency if price else None)
-    budget = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
+    whole = Budget(evaluation.max_requests, max_cost=evaluation.max_cost)
+    budget = Budget(price=price, within=whole)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     asked = paced(model, pace)
-    players = Players(
-        evaluation.caller_model,
-        Bot(model, asked, budget),
-        evaluation.selection.scenarios,
-        seed=evaluation.seed,
-        concurrency=evaluation.concurrency,
-        cassette=cassette,
-        elsewhere=evaluation.cluster is not None,
-    )
+    players, judges = others_of(evaluation, Bot(model, asked, budget), whole, cassette)
     planned = announce(evaluation, model, console)
     started_at, clock = plan.started_at, time.monotonic()
     folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
@@ -167,9 +163,12 @@ def run_evaluation(evaluation: Evaluation) -> int:
                 callers=players.callers,
                 on_finished=show,
                 run_on=evaluation.after_ends.run_on,
+                judge=judges.judge,
             )
         results = asyncio.run(
-            _closing([model, players], run_attempts(runner, attempts, evaluation, evaluation.concurrency))
+            _closing(
+                [model, players, judges], run_attempts(runner, attempts, evaluation, evaluation.concurrency)
+            )
         )
     facts = RunFacts(
         id=folder.name,
@@ -184,6 +183,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         refusals=pace.refusals,
         waited=pace.waited,
         stop_early=evaluation.stop_early,
+        judge=judges.name,
     )
     if cassette is not None:
         complete = not results.interrupted and results.stopped_by is None
@@ -219,8 +219,39 @@ def runner_on(
         price=budget.price,
         max_requests=evaluation.max_requests,
         max_cost=evaluation.max_cost,
+        judge_model=evaluation.judge_model,
+        judge_price=judge_price(evaluation.judge_model, evaluation.prices),
     )
     return ClusterRunner(cluster.address, setup, folder, budget=budget, pace=pace, on_finished=on_finished)
+
+
+def others_of(
+    evaluation: Evaluation, bot: Bot, whole: Budget, cassette: Cassette | None
+) -> tuple[Players, Judges]:
+    """Who plays the callers beside the bot, and who judges the calls. Raises CallbotError."""
+    scenarios, seed = evaluation.selection.scenarios, evaluation.seed
+    elsewhere = evaluation.cluster is not None
+    players = Players(
+        evaluation.caller_model,
+        bot,
+        scenarios,
+        seed=seed,
+        concurrency=evaluation.concurrency,
+        cassette=cassette,
+        elsewhere=elsewhere,
+    )
+    judges = Judges(
+        evaluation.judge_model,
+        bot,
+        scenarios,
+        whole=whole,
+        prices=evaluation.prices,
+        seed=seed,
+        concurrency=evaluation.concurrency,
+        cassette=cassette,
+        elsewhere=elsewhere,
+    )
+    return players, judges
 
 
 def attempts_of(evaluation: Evaluation) -> list[Attempt]:
@@ -331,7 +362,9 @@ async def run_attempts(
     return await run(attempts)
 
 
-async def _closing(models: Sequence[Model | Players], running: Coroutine[Any, Any, Results]) -> Results:
+async def _closing(
+    models: Sequence[Model | Players | Judges], running: Coroutine[Any, Any, Results]
+) -> Results:
     try:
         return await running
     finally:

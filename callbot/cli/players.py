@@ -15,7 +15,7 @@ from callbot.evals.scenario import Scenario
 from callbot.models.base import ChatModel, Model
 from callbot.models.cassette import CALLER, Cassette, Unplugged
 from callbot.models.openai import full_name
-from callbot.models.registry import CALLERS, make_model
+from callbot.models.registry import CHATS, make_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class Players:
         if personas:
             played_by = bot.model.name if name is None else name
             _refuse_unable(played_by, personas)
-            asked, budget = bot.paced, bot.budget
-            if name is not None and _known_as(name) != bot.model.name:
-                if bot.budget.max_cost is not None:
+            asked, self._own = beside(
+                played_by, bot, seed=seed, concurrency=concurrency, cassette=cassette, elsewhere=elsewhere
+            )
+            budget = bot.budget
+            if self._own is not None:
+                if bot.budget.limits_cost:
                     raise CallbotError(
                         f"--max-cost cannot count what {name} costs as the caller; "
                         "leave --max-cost or --caller-model out"
                     )
-                asked = self._own = plugged_model(name, seed=seed, cassette=cassette, elsewhere=elsewhere)
-                if asked.latency is None:
-                    asked = Paced(asked, Pace(concurrency, seed=seed))
                 budget = Budget(within=bot.budget)
             # Models of these kinds answer under any contract, and what wraps them hands on any question.
             self._asked = cast("ChatModel", Counted(asked, budget))
@@ -81,7 +81,27 @@ class Players:
             await self._own.close()
 
 
-def _known_as(name: str) -> str:
+def beside(
+    name: str,
+    bot: Bot,
+    *,
+    seed: int,
+    concurrency: int,
+    cassette: Cassette | None,
+    elsewhere: bool = False,
+) -> tuple[Model, Model | None]:
+    """A model as it is asked beside the bot: the bot's own if it is that; else one to be closed, given twice.
+
+    ``elsewhere``: not in this process.
+    """
+    if known_as(name) == bot.model.name:
+        return bot.paced, None
+    own = plugged_model(name, seed=seed, cassette=cassette, elsewhere=elsewhere)
+    return (Paced(own, Pace(concurrency, seed=seed)) if own.latency is None else own), own
+
+
+def known_as(name: str) -> str:
+    """What a model of this name calls itself, and price tables call it."""
     return full_name(name) if name.partition(":")[0] == "openai" else name
 
 
@@ -101,7 +121,7 @@ def plugged_model(name: str, *, seed: int, cassette: Cassette | None, elsewhere:
 
 
 def _refuse_unable(name: str, personas: Sequence[str]) -> None:
-    if name.partition(":")[0] in CALLERS:
+    if name.partition(":")[0] in CHATS:
         return
     some = ", ".join(personas[:3]) + (", ..." if len(personas) > 3 else "")
     raise CallbotError(

@@ -21,7 +21,18 @@ _OF_ONE_CALL = frozenset({"resume", "list_only", "watch", "last_failed", "report
 _RESTORED = "callbot.restored"
 
 _IDENTITY = frozenset(
-    {"paths", "select", "tag", "business", "prompt", "active", "caller_model", "stop_early", "run_on"}
+    {
+        "paths",
+        "select",
+        "tag",
+        "business",
+        "prompt",
+        "active",
+        "caller_model",
+        "judge_model",
+        "stop_early",
+        "run_on",
+    }
 )
 """What was selected, and how it was run, stays as it was: it cannot be given anew."""
 

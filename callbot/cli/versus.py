@@ -27,11 +27,13 @@ from callbot.cli.evaluation import (
     cassette_of,
     model_of,
     new_folder,
+    others_of,
     paced,
     run_attempts,
     runner_on,
     write_report,
 )
+from callbot.cli.judges import Judges
 from callbot.cli.players import Bot, Players
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
@@ -76,15 +78,7 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
     whole = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     asked = paced(model, pace)
-    players = Players(
-        evaluation.caller_model,
-        Bot(model, asked, whole),
-        evaluation.selection.scenarios,
-        seed=evaluation.seed,
-        concurrency=evaluation.concurrency,
-        cassette=cassette,
-        elsewhere=evaluation.cluster is not None,
-    )
+    players, judges = others_of(evaluation, Bot(model, asked, whole), whole, cassette)
     sides = []
     with progress(console, 2 * len(attempts_of(evaluation)), planned) as shown:
         for name, one in (("a", evaluation), ("b", replace(evaluation, selection=against))):
@@ -103,15 +97,16 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
                     callers=players.callers,
                     on_finished=show,
                     run_on=evaluation.after_ends.run_on,
+                    judge=judges.judge,
                 )
             sides.append(_Side(one, folder, budget, runner))
-        ran = asyncio.run(_side_by_side(sides, model, players))
+        ran = asyncio.run(_side_by_side(sides, [model, players, judges]))
     seconds = time.monotonic() - clock
     if cassette is not None:
         complete = not any(results.interrupted or results.stopped_by for results in ran)
         console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     reports = [
-        _report(side, results, _facts(side, model, started_at, seconds))
+        _report(side, results, _facts(side, model, judges, started_at, seconds))
         for side, results in zip(sides, ran, strict=True)
     ]
     return _conclude(evaluation, sides, ran, reports, console)
@@ -121,7 +116,7 @@ def _outputs(evaluation: Evaluation) -> ComparisonOutputs:
     return ComparisonOutputs(evaluation.outputs.json, evaluation.outputs.markdown)
 
 
-async def _side_by_side(sides: Sequence[_Side], model: Model, players: Players) -> list[Results]:
+async def _side_by_side(sides: Sequence[_Side], models: Sequence[Model | Players | Judges]) -> list[Results]:
     """Run both at once, each with half of the concurrency; cancelling it keeps what has finished."""
     running = [
         asyncio.create_task(
@@ -141,8 +136,8 @@ async def _side_by_side(sides: Sequence[_Side], model: Model, players: Players) 
             task.cancel()
         await asyncio.wait(running)
     finally:
-        await model.close()
-        await players.close()
+        for model in models:
+            await model.close()
     return [task.result() for task in running]
 
 
@@ -151,7 +146,7 @@ def _show(shown: LiveProgress, whole: Budget, scenario: Scenario, run: RunReport
     shown.finished(scenario.name, None if run.verdict == "infra" else run.passed, run.verdict)
 
 
-def _facts(side: _Side, model: Model, started_at: dt.datetime, seconds: float) -> RunFacts:
+def _facts(side: _Side, model: Model, judges: Judges, started_at: dt.datetime, seconds: float) -> RunFacts:
     evaluation = side.evaluation
     priced = side.budget.price is not None
     return RunFacts(
@@ -165,6 +160,7 @@ def _facts(side: _Side, model: Model, started_at: dt.datetime, seconds: float) -
         currency=evaluation.currency if priced else None,
         spent=side.budget.spent if priced else None,
         stop_early=evaluation.stop_early,
+        judge=judges.name,
     )
 
 

@@ -38,6 +38,8 @@ class RunFacts:
     refusals: int = 0
     waited: float = 0.0
     stop_early: bool = False
+    judge: str | None = None
+    """The model that judged ``judge:`` lines; None if none did."""
 
 
 def build_report(
@@ -83,5 +85,6 @@ def put_together(
         refusals=facts.refusals,
         waited_seconds=facts.waited,
         stop_early=facts.stop_early,
+        judge=facts.judge,
     )
     return Report(run=header, summary=summary, gate=judge(summary, rows, thresholds), scenarios=rows)

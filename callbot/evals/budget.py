@@ -23,7 +23,8 @@ class Budget:
     """Counts requests to the model, and what they cost. A limit that is None is none.
 
     ``price``: of the model, None if it is not known. ``spent``: what the answers so far cost. Requests
-    in flight when ``max_cost`` is reached are still paid for. ``within``: another's limits, which hold too.
+    in flight when ``max_cost`` is reached are still paid for. ``within``: another budget of which this
+    is a part: its limits hold too, and it counts what is spent here.
     """
 
     limit: int | None = None
@@ -56,15 +57,22 @@ class Budget:
         if self.within is not None:
             self.within.add(requests, spent)
 
+    @property
+    def limits_cost(self) -> bool:
+        """Whether there is a ``max_cost``, of this budget or of one that it is part of."""
+        return self.max_cost is not None or (self.within is not None and self.within.limits_cost)
+
     def pay(self, finished: Finished) -> None:
         """Add what an answer cost. Raises CallbotError for one without token counts if cost is limited."""
-        if self.within is not None:
-            self.within.pay(finished)
         if self.price is None:
             return
-        if self.max_cost is not None and not finished.input_tokens + finished.output_tokens:
+        if self.limits_cost and not finished.input_tokens + finished.output_tokens:
             raise CallbotError("--max-cost cannot be kept: the provider sends no token counts")
-        self.spent += self.price.of(finished.input_tokens, finished.output_tokens, finished.cached_tokens)
+        cost = self.price.of(finished.input_tokens, finished.output_tokens, finished.cached_tokens)
+        budget: Budget | None = self
+        while budget is not None:
+            budget.spent += cost
+            budget = budget.within
 
 
 class Counted:

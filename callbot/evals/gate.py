@@ -197,7 +197,9 @@ def with_rules(rules: Sequence[GateRule]) -> Gate:
 
 
 def too_much_infra(summary: Summary) -> bool:
-    """Whether provider failures make the run worthless."""
+    """Whether provider failures make the run worthless, the bot's or the judge's."""
+    if summary.judged is not None and summary.judged.unanswered_share > INFRA_LIMIT:
+        return True
     return summary.runs > 0 and summary.infra / summary.runs > INFRA_LIMIT
 
 

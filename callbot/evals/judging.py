@@ -6,6 +6,7 @@ from pathlib import Path
 
 from callbot.evals.checks import matches_any, run_checks
 from callbot.evals.measures import measures_of
+from callbot.evals.opinions import checks_of, not_judged, tokens_of
 from callbot.evals.outcome import Outcome, TurnOutcome, outcome_of
 from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import Scenario
@@ -15,16 +16,22 @@ from callbot.record import Record
 
 
 def run_report(
-    scenario: Scenario, attempt: int, record: Record, path: Path, price: Price | None = None
+    scenario: Scenario,
+    attempt: int,
+    record: Record,
+    path: Path,
+    price: Price | None = None,
+    judge_price: Price | None = None,
 ) -> RunReport:
     """Judge a Record. ``attempt``: its number; ``path``: where it is, relative to the run's folder.
 
-    ``price``: of the model's tokens, if it is known.
+    ``price``, ``judge_price``: of the tokens of the model and of the judge's, if they are known.
     """
     outcome = outcome_of(record)
     verdict, detail = verdict_of(outcome, scenario.expect)
     window = window_of(outcome, scenario.expect)
-    checks = run_checks(scenario, outcome, record)
+    checks = [*run_checks(scenario, outcome, record), *checks_of(record)]
+    judge_tokens = tokens_of(record)
     request = outcome.first_request
     return RunReport(
         attempt=attempt,
@@ -48,6 +55,9 @@ def run_report(
         caller_tokens=Tokens(input=outcome.caller_input_tokens, output=outcome.caller_output_tokens),
         call_verdict=None if scenario.transcript else call_verdict_of(outcome, scenario.expect),
         measures=measures_of(outcome, record, verdict, window),
+        not_judged=not_judged(scenario, record) if verdict != "infra" else [],
+        judge_tokens=judge_tokens,
+        judge_cost=_price_of(judge_tokens, judge_price),
     )
 
 
@@ -64,6 +74,12 @@ def _cost(outcome: Outcome, price: Price | None) -> float | None:
     if price is None or (outcome.latencies and not any(tokens)):
         return None
     return price.of(*tokens, outcome.cached_tokens)
+
+
+def _price_of(tokens: Tokens, price: Price | None) -> float | None:
+    if price is None or not tokens.input + tokens.output:
+        return None
+    return price.of(tokens.input, tokens.output, tokens.cached)
 
 
 def _turn(turn: TurnOutcome) -> TurnReport:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from callbot.evals.shapes import Fault, OneOrMore, Pattern, a_mapping, refuse
-from callbot.yamlfile import StrictModel
+from callbot.yamlfile import StrictModel, Text
 
 Milestone = Literal["lead_complete", "declined", "goodbye", "silent"]
 """What a caller has done by some turn: told every required detail, refused for good, said goodbye, or
@@ -96,6 +96,22 @@ def _none_if_open(value: object) -> object:
     return None if value == "open" else value
 
 
+def _said(statement: str) -> str:
+    if not statement.strip():
+        raise ValueError("says nothing; write what must hold, such as: the bot never promises a price")
+    return statement
+
+
+Statement = Annotated[Text, AfterValidator(_said)]
+
+
+def _each_once(statements: list[str]) -> list[str]:
+    for statement in statements:
+        if statements.count(statement) > 1:
+            raise ValueError(f'"{statement}" stands there twice')
+    return statements
+
+
 class Expect(StrictModel):
     """The oracle: what a thoughtful human operator would do."""
 
@@ -113,6 +129,8 @@ class Expect(StrictModel):
         default_factory=list
     )
     """Who may end the call; with ``silence.by: model``, ``model`` says that it must notice by itself."""
+    judge: Annotated[list[Statement], OneOrMore, AfterValidator(_each_once)] = Field(default_factory=list)
+    """Statements about the whole call that a model judges (``--judge-model``); checks beside the verdict."""
 
     @model_validator(mode="before")
     @classmethod

@@ -48,6 +48,8 @@ class RunHeader(_Part):
     """Requests that the provider refused because there were too many; they were made again."""
     waited_seconds: float = 0.0
     """Time in which nothing was asked for that reason; in no latency."""
+    judge: str | None = None
+    """The model that judged ``judge:`` lines, in requests beside ``requests``; null if none did."""
     stop_early: bool = False
     """Attempts stopped where a scenario was decided: rates count those that every scenario made."""
     interrupted: bool = False
@@ -117,6 +119,24 @@ class Counterfactual(_Part):
     """The minutes wasted at the cost given."""
 
 
+class Judged(_Part):
+    """The ``judge:`` lines of the answered runs."""
+
+    held: int
+    failed: int
+    not_judged: int
+    unanswered: int
+    """Of those not judged: the judge was asked and did not answer, or with nonsense."""
+    tokens: Tokens
+    cost: float | None = None
+
+    @property
+    def unanswered_share(self) -> float:
+        """Of the lines that the judge was asked about."""
+        asked = self.held + self.failed + self.unanswered
+        return self.unanswered / asked if asked else 0.0
+
+
 class Summary(CallScores):
     """Everything counted over the run. Scenarios: counts of scenarios; verdicts: counts of runs."""
 
@@ -141,6 +161,8 @@ class Summary(CallScores):
     """Of all runs; null if that of any answered one is not known."""
     totals: Totals = Totals()
     counterfactual: Counterfactual | None = None
+    judged: Judged | None = None
+    """Null if no scenario has ``judge:`` lines."""
 
 
 class GateRule(_Part):
@@ -180,6 +202,17 @@ class Check(_Part):
     name: str
     passed: bool
     detail: str = ""
+    judged_by: str | None = None
+    """The model whose opinion it is (a ``judge:`` line of the scenario); null: computed."""
+
+
+class NotJudged(_Part):
+    """A ``judge:`` line on which there is no opinion: neither passed nor failed."""
+
+    line: str
+    why: str
+    failed: bool = False
+    """The judge was asked and did not answer, or with nonsense."""
 
 
 class Measures(_Part):
@@ -235,6 +268,11 @@ class RunReport(_Part):
     call_verdict: Verdict | None = None
     """The verdict on what the call did, guard included."""
     measures: Measures = Measures()
+    not_judged: list[NotJudged] = Field(default_factory=list)
+    judge_tokens: Tokens = Tokens(input=0, output=0)
+    """What the judge used; in no other count."""
+    judge_cost: float | None = None
+    """What that cost, in ``run.currency``; null if the judge's price or the tokens are not known."""
     audio: str | None = None
     """Path of the call's recording, relative to the run's folder; null if it was not spoken."""
 

@@ -135,8 +135,12 @@ class Earlier:
 
     @property
     def done(self) -> dict[tuple[str, int], RunReport]:
-        """Runs that need not be made again; the provider's failures do."""
-        return {place: run for place, run in self.runs.items() if run.verdict != "infra"}
+        """Runs that need not be made again; the provider's failures do, as those that a judge left open."""
+        return {
+            place: run
+            for place, run in self.runs.items()
+            if run.verdict != "infra" and not any(line.failed for line in run.not_judged)
+        }
 
     @property
     def requests(self) -> int:

@@ -20,6 +20,7 @@ from callbot.errors import CallbotError
 from callbot.evals.budget import Budget, Counted
 from callbot.evals.callers import Callers
 from callbot.evals.judging import run_report
+from callbot.evals.opinions import Judge
 from callbot.evals.prefixes import put_prefixes
 from callbot.evals.report import RunReport
 from callbot.evals.resume import RUNS, run_line
@@ -88,18 +89,24 @@ class Runner:
         cassette: Cassette | None = None,
         callers: Callers | None = None,
         run_on: bool = False,
+        judge: Judge | None = None,
     ) -> None:
         self._model, self._folder = Counted(model, budget), folder
         self._price, self._cassette = budget.price, cassette
         self._on_finished = on_finished
         self._reply_deadline = reply_deadline
         self._callers = callers or Callers()
-        self._run_on = run_on
+        self._run_on, self._judge = run_on, judge
         self._rules: dict[str, Rules] = {}
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
         """Run everything, ``concurrency`` at a time. Cancelling it keeps what has finished."""
-        return await run_all(attempts, self.attempt, self._folder, concurrency, self._on_finished)
+        return await run_all(attempts, self.attempt, self._folder, concurrency, self._finished)
+
+    def _finished(self, scenario: Scenario, run: RunReport) -> None:
+        self._on_finished(scenario, run)
+        if self._judge is not None and self._judge.stopped_by is not None:
+            raise self._judge.stopped_by
 
     async def attempt(self, attempt: Attempt) -> RunReport:
         """Run one attempt and write its Record."""
@@ -122,7 +129,12 @@ class Runner:
             pass  # the Record tells; the verdict is infra
         finally:
             record.write(self._folder / path)
-        return run_report(scenario, attempt.number, record, path, self._price)
+        judge = self._judge
+        if judge is not None and scenario.expect.judge:
+            await judge.hear(scenario, business, attempt.number, record)
+            record.write(self._folder / path)
+        judge_price = judge.price if judge is not None else None
+        return run_report(scenario, attempt.number, record, path, self._price, judge_price)
 
     def _rules_of(self, business: Business) -> Rules:
         rules = self._rules.get(business.id)

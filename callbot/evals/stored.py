@@ -86,4 +86,5 @@ def _facts(
         requests=sum(len(run.latencies_ms) for run in runs.values()),
         currency=plan.currency,
         stop_early=bool(plan.options.get("stop_early")),
+        judge=plan.options.get("judge_model"),
     )

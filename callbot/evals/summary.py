@@ -24,7 +24,7 @@ from callbot.evals.report import (
 )
 from callbot.evals.scenario import BEYOND_OFFLINE, Scenario
 from callbot.evals.statistics import pass_hat_k, percentile, wilson
-from callbot.evals.totals import totals_of
+from callbot.evals.totals import judged, totals_of
 
 
 def scenario_report(
@@ -110,6 +110,7 @@ def summarise(scenarios: Sequence[ScenarioReport], *, attempts: int | None = Non
         ),
         cost=_cost(runs),
         totals=totals_of(scenarios),
+        judged=judged(scenarios),
     )
 
 

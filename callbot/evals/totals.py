@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from callbot.evals.report import Counterfactual, EndWindow, RunReport, ScenarioReport, Totals
+from callbot.evals.report import (
+    Counterfactual,
+    EndWindow,
+    Judged,
+    RunReport,
+    ScenarioReport,
+    Tokens,
+    Totals,
+)
 
 OPEN, ANY, NONE = "open", "any reason", "no request"
 
@@ -24,6 +32,28 @@ def totals_of(scenarios: Sequence[ScenarioReport]) -> Totals:
         broken_invariants=sum(len(run.measures.broken_invariants) for run in runs),
         greeting_faults=sum(_failed(run, "greeting_once") for run in runs),
         farewell_faults=sum(_failed(run, "farewell_heard") for run in runs),
+    )
+
+
+def judged(scenarios: Sequence[ScenarioReport]) -> Judged | None:
+    """What became of the ``judge:`` lines of every answered run; None if there are none."""
+    runs = [run for _, run in _answered(scenarios)]
+    opinions = [check.passed for run in runs for check in run.checks if check.judged_by is not None]
+    none = [line for run in runs for line in run.not_judged]
+    if not opinions and not none:
+        return None
+    costs = [run.judge_cost for run in runs if run.judge_cost is not None]
+    return Judged(
+        held=opinions.count(True),
+        failed=opinions.count(False),
+        not_judged=len(none),
+        unanswered=sum(line.failed for line in none),
+        tokens=Tokens(
+            input=sum(run.judge_tokens.input for run in runs),
+            output=sum(run.judge_tokens.output for run in runs),
+            cached=sum(run.judge_tokens.cached for run in runs),
+        ),
+        cost=sum(costs) if costs else None,
     )
 
 

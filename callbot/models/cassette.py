@@ -42,6 +42,8 @@ Mode = Literal["write", "read", "fill"]
 
 CALLER = " (caller)"
 """After the scenario's name: answers of a model that plays the caller."""
+JUDGE = " (judge)"
+"""After the scenario's name: answers of a model that judges the call."""
 
 
 class CassetteMiss(CallbotError):
@@ -80,7 +82,7 @@ class Cassette:
 
     def model_recorded(self) -> str:
         """The model whose answers as the bot these are. Raises CallbotError if they are several's."""
-        bots = {each.model for each in self._takes if not each.scenario.endswith(CALLER)}
+        bots = {each.model for each in self._takes if not each.scenario.endswith((CALLER, JUDGE))}
         if len(bots) != 1:
             known = ", ".join(sorted(bots)) or "nobody"
             raise CallbotError(f"{self.path} holds answers of {known}; name the --model to play")
@@ -282,7 +284,7 @@ def _fits_a_file(text: str) -> bool:
 
 
 def _last_words(request: Request | ChatRequest) -> str:
-    if isinstance(request, ChatRequest):  # it plays the caller: what the bot said to it
+    if isinstance(request, ChatRequest):  # what the bot said to a caller, what a judge was asked
         return next((m["content"] for m in reversed(request.messages) if m["role"] == "user"), "")
     return next((said.text for said in reversed(request.history) if isinstance(said, CallerSaid)), "")
 

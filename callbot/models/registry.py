@@ -17,8 +17,8 @@ KINDS = {
 }
 
 
-CALLERS = ("openai", "scripted")
-"""Kinds that can play a caller; the others speak as the bot only."""
+CHATS = ("openai", "scripted")
+"""Kinds that answer under any contract, so that they can play a caller or judge; the others are bots only."""
 
 
 class UnknownModel(CallbotError):

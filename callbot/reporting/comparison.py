@@ -50,7 +50,7 @@ class Call:
         if self.run is None:
             return ""
         did = "; ".join(part for part in (view.did(self.run), view.call_did(self.run)) if part)
-        failed = "; ".join(f"{check.name}: {check.detail}" for check in self.run.checks if not check.passed)
+        failed = "; ".join(view.failed_checks(self.run))
         return f"{did}; {failed}" if failed else did
 
 

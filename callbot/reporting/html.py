@@ -27,6 +27,7 @@ from callbot.reporting import overview, view
 from callbot.reporting.bidi import Direction, direction, pieces, printable
 from callbot.reporting.earlier import comparison_beside
 from callbot.reporting.hazard import hazard_svg, summary
+from callbot.reporting.metrics import metrics
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RIGHT_TO_LEFT = {"he", "iw", "ar", "fa", "ur", "yi"}
@@ -68,6 +69,7 @@ def page(report: Report, folder: Path, prefix: str = ".") -> str:
         calls=calls,
         open_at_first=_OPEN,
         matrix=view.matrix(report),
+        metrics=metrics,
         curves=[(curve, _curve(curve), summary(curve)) for curve in report.hazards],
         outcomes=[outcome for outcome in view.OUTCOMES if view.with_outcome(report, outcome)],
         verdicts=sorted({run.verdict for scenario in report.scenarios for run in scenario.runs}),

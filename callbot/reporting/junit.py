@@ -81,9 +81,7 @@ def message(scenario: ScenarioReport, run: RunReport | None) -> str:
     """A scenario that did not pass, in one line."""
     if run is None:
         return "did not run"
-    failed = "; ".join(
-        f"{check.name}: {check.detail or 'failed'}" for check in run.checks if not check.passed
-    )
+    failed = "; ".join(view.failed_checks(run))
     parts = [view.verdict_of(scenario, run), view.why(run), failed, view.attempts(scenario)]
     if run.verdict != "infra":
         parts.insert(1, f"should: {view.should(scenario.end)}; did: {view.did(run)}")

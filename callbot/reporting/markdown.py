@@ -14,6 +14,7 @@ from callbot.evals.report import Report, ScenarioReport
 from callbot.files import write_whole
 from callbot.reporting import view
 from callbot.reporting.bidi import Direction, direction, pieces, printable
+from callbot.reporting.metrics import metrics
 from callbot.reporting.view import TurnView
 
 LIMIT = 60_000
@@ -35,7 +36,7 @@ def markdown(report: Report) -> str:
     ]
     head = [f"{state} {inline(view.gate_line(report))}", "", f"{inline(view.headline(report))}", ""]
     head += ["| | |", "|---|---|"]
-    head += [f"| {inline(name)} | {inline(value)} |" for name, value in view.metrics(report)]
+    head += [f"| {inline(name)} | {inline(value)} |" for name, value in metrics(report)]
     for rule in report.gate.rules:
         detail = f" ({inline(rule.detail)})" if rule.detail else ""
         head.append(f"| gate {'holds' if rule.passed else '**fails**'} | {inline(rule.name)}{detail} |")
@@ -68,7 +69,7 @@ def _failure(scenario: ScenarioReport) -> str:
         view.why(run),
         view.attempts(scenario),
     ]
-    facts += [f"{check.name}: {check.detail or 'failed'}" for check in run.checks if not check.passed]
+    facts += view.failed_checks(run)
     title = escaped(printable(" · ".join([view.verdict_of(scenario, run), scenario.business, scenario.file])))
     lines = [
         "",

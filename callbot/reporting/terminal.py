@@ -16,6 +16,7 @@ from rich.text import Text
 from callbot.evals.report import Report, RunReport, ScenarioReport
 from callbot.reporting import view
 from callbot.reporting.bidi import Bidi, Order, lines_for, order_for, printable
+from callbot.reporting.metrics import metrics
 from callbot.reporting.view import TurnView
 
 _LABEL = 8
@@ -55,6 +56,7 @@ class _Printer:
             "yellow",
             ((s, f"{view.attempts(s)}; {_why(s)}") for s in view.unsteady(report)),
         )
+        self.short_list("Not judged: neither passed nor failed", "yellow", view.open_questions(report))
         self.short_list(
             "Excused: tagged beyond-offline",
             "dim",
@@ -124,12 +126,11 @@ class _Printer:
             self.utterance([*blank, ("guard   ", "dim")], f"refused: {turn.guard}", "yellow")
 
     def checks(self, run: RunReport) -> None:
-        failed = [check for check in run.checks if not check.passed]
+        failed = view.failed_checks(run)
         if failed:
             self.line()
         for check in failed:
-            detail = f": {check.detail}" if check.detail else ""
-            self.utterance([("  check   ", "dim")], f"{check.name}{detail}", "red")
+            self.utterance([("  check   ", "dim")], check, "red")
 
     # --- the rest -------------------------------------------------------------------------------
     def short_list(self, title: str, style: str, rows: Iterable[tuple[ScenarioReport, str]]) -> None:
@@ -171,7 +172,7 @@ class _Printer:
     def metrics(self, report: Report) -> None:
         self.line()
         self.labelled("verdicts", [(view.verdict_counts(report) or view.NONE, "")])
-        for name, value in view.metrics(report):
+        for name, value in metrics(report):
             self.labelled(name, [(value, "")])
         for rule in report.gate.rules:
             style = "green" if rule.passed else "bold red"
@@ -219,7 +220,7 @@ def _detail(scenario: ScenarioReport) -> str:
     run = view.telling_run(scenario)
     if run is None:
         return "did not run"
-    return run.detail or "; ".join(check.detail or check.name for check in run.checks if not check.passed)
+    return run.detail or "; ".join(view.failed_checks(run))
 
 
 def _why(scenario: ScenarioReport) -> str:

@@ -13,8 +13,8 @@ from typing import Literal
 from callbot.evals.report import (
     INFRA_LIMIT,
     PASSING,
+    Check,
     EndWindow,
-    Interval,
     Report,
     RunReport,
     ScenarioReport,
@@ -172,6 +172,28 @@ def verdict_of(scenario: ScenarioReport, run: RunReport) -> str:
     return worded(run.verdict)
 
 
+def failed_checks(run: RunReport) -> list[str]:
+    """The checks that failed, each in a line that says whose opinion it is, if it is one."""
+    return [
+        f"{check.name}: {check.detail or 'failed'}{judged_by(check)}"
+        for check in run.checks
+        if not check.passed
+    ]
+
+
+def judged_by(check: Check) -> str:
+    """Whose opinion a check is, in brackets; empty for what was computed."""
+    return f" (judged by {check.judged_by})" if check.judged_by is not None else ""
+
+
+def open_questions(report: Report) -> Iterator[tuple[ScenarioReport, str]]:
+    """``judge:`` lines that a judge was to answer and did not, with why: each once a scenario."""
+    for scenario in report.scenarios:
+        if report.run.judge is not None:
+            open_lines = {line.line: line.why for run in scenario.runs for line in run.not_judged}
+            yield from ((scenario, f"{line}: {why}") for line, why in open_lines.items())
+
+
 def attempts(scenario: ScenarioReport) -> str:
     """How many attempts passed, where there was more than one: ``1 of 3 passed``."""
     if len(scenario.runs) < 2:
@@ -288,90 +310,9 @@ def _why_no_verdict(report: Report) -> str | None:
         return "the run was interrupted"
     if summary.infra > INFRA_LIMIT * summary.runs:
         return "the provider failed"
+    if summary.judged is not None and summary.judged.unanswered_share > INFRA_LIMIT:
+        return "the judge did not answer"
     return None if summary.runs else "nothing ran"
-
-
-def metrics(report: Report) -> list[tuple[str, str]]:
-    """Names and values of everything measured, as every report lists it."""
-    summary = report.summary
-    early = summary.premature_rate
-    rows = [
-        (
-            "model wants to end",
-            _scores(summary.precision, summary.recall, summary.f1) + _bounds(summary.intervals.get("f1")),
-        ),
-        (
-            "call ends",
-            _scores(summary.call.precision, summary.call.recall, summary.call.f1)
-            + _bounds(summary.intervals.get("call.f1")),
-        ),
-        (
-            "premature",
-            f"{percent(early.value)} of scenarios (95%: {percent(early.low)} to {percent(early.high)})"
-            if summary.runs > summary.infra
-            else NONE,
-        ),
-    ]
-    if report.run.repeat > 1 and summary.pass_hat_k:
-        powers = sorted(summary.pass_hat_k.items(), key=lambda item: int(item[0]))
-        rows.append(("pass^k", ", ".join(f"k={k} {rate(value)}" for k, value in powers)))
-    rows.append(
-        ("lead", NONE if summary.lead_accuracy is None else f"{percent(summary.lead_accuracy)} right")
-    )
-    latency = summary.latency_ms
-    rows.extend(_faults(report))
-    if summary.broken_replies:
-        rows.append(("unusable replies", f"{summary.broken_replies:,}, the contract was broken"))
-    rows.append(("latency", f"p50 {milliseconds(latency.p50)}, p95 {milliseconds(latency.p95)}"))
-    if report.run.refusals:
-        times = f"{report.run.refusals:,} request{'s' * (report.run.refusals != 1)} refused"
-        rows.append(("rate limits", f"{times}, {report.run.waited_seconds:.1f} s waited (in no latency)"))
-    rows.append(("tokens", f"{summary.tokens.input:,} in, {summary.tokens.output:,} out"))
-    if summary.cost is not None:
-        rows.append(("cost", _cost(report)))
-    return rows
-
-
-def _faults(report: Report) -> Iterator[tuple[str, str]]:
-    """What was counted beside the verdicts, where there was any, and what bad ends came to."""
-    totals = report.summary.totals
-    if totals.turns_late is not None:
-        mean = f"{totals.turns_late:.1f} turn{'s' * (totals.turns_late != 1)} on average"
-        yield "late by", f"{mean}, {totals.seconds_late:.0f} s in all"
-    counted = [
-        (totals.drifts, "claim about the lead that is not so", "claims about the lead that are not so"),
-        (totals.contract_faults, "departure from the contract", "departures from the contract"),
-        (totals.guard_refusals, "request that the guard refused", "requests that the guard refused"),
-        (totals.broken_invariants, "thing that no good bot does", "things that no good bot does"),
-    ]
-    found = [f"{number:,} {one if number == 1 else many}" for number, one, many in counted if number]
-    if found:
-        yield "faults", ", ".join(found)
-    ends = report.summary.counterfactual
-    if ends is not None:
-        lost = count(ends.leads_lost, "lead")
-        value = f" (worth {ends.value_lost:,.2f})" if ends.value_lost is not None else ""
-        wasted = f" (costing {ends.cost_wasted:,.2f})" if ends.cost_wasted is not None else ""
-        yield "bad ends", f"{lost} lost{value}, {ends.seconds_wasted:.0f} s wasted{wasted}"
-        if ends.fields_lost:
-            fields = ", ".join(f"{name} {number}" for name, number in ends.fields_lost.items())
-            yield "details lost", fields
-
-
-def _cost(report: Report) -> str:
-    """What the answers cost, and what of it this run paid, where a cassette or an earlier run paid the rest."""
-    cost, spent, currency = report.summary.cost or 0.0, report.run.spent, report.run.currency or ""
-    total = f"{cost:.4f} {currency}"
-    return total if spent is None or abs(cost - spent) < 5e-5 else f"{total}, of which spent now {spent:.4f}"
-
-
-def _bounds(interval: Interval | None) -> str:
-    """A 95% interval behind its rate; nothing in reports of earlier versions, which have none."""
-    return "" if interval is None else f" (95%: {rate(interval.low)} to {rate(interval.high)})"
-
-
-def _scores(precision: float | None, recall: float | None, f1: float | None) -> str:
-    return f"precision {rate(precision)}, recall {rate(recall)}, f1 {rate(f1)}"
 
 
 def verdict_counts(report: Report) -> str:

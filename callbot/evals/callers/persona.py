@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import aclosing
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -14,7 +12,8 @@ from callbot.evals.callers.acting import ANSWER_PAUSE, speech
 from callbot.evals.callers.fidelity import Fidelity
 from callbot.evals.callers.phrases import phrases
 from callbot.evals.casting import PersonaSpec
-from callbot.models.base import ChatModel, ChatRequest, Delta, Misconfigured, ProviderError
+from callbot.models.base import ChatModel, ChatRequest, Misconfigured, ProviderError
+from callbot.models.chat import answer_of, bare_json, fault_of
 from callbot.record import Record
 from callbot.replay import Scene
 from callbot.rules import speech_seconds
@@ -171,9 +170,9 @@ class PersonaCaller:
                 return f"its model failed: {error}"
             seconds += took
             try:
-                acted = Acted.model_validate_json(_bare(text))
+                acted = Acted.model_validate_json(bare_json(text))
             except ValidationError as error:
-                fault = _told(error)
+                fault = fault_of(error)
                 continue
             if acted.does == "speak" and not acted.say.strip():
                 fault = 'say is empty although does is "speak"'
@@ -184,30 +183,16 @@ class PersonaCaller:
 
     async def _answer(self, request: ChatRequest, scene: Scene, record: Record) -> tuple[str, float]:
         """The text of one answer, and the seconds that it took."""
-        started = time.perf_counter()
-        text: list[str] = []
-        finished = None
-        async with aclosing(self._model.stream(request)) as stream:
-            async for piece in stream:
-                if isinstance(piece, Delta):
-                    text.append(piece.text)
-                else:
-                    finished = piece
-        if finished is None:
-            raise ProviderError("the stream ended without saying that it was finished")
-        measured = time.perf_counter() - started if self._model.latency is None else self._model.latency
-        seconds = measured if finished.at is None else finished.at
+        answered = await answer_of(self._model, request)
         record.note(
             scene.now,
             "caller_answered",
             n=self._turn,
-            seconds=seconds,
-            input_tokens=finished.input_tokens,
-            output_tokens=finished.output_tokens,
+            seconds=answered.seconds,
+            input_tokens=answered.finished.input_tokens,
+            output_tokens=answered.finished.output_tokens,
         )
-        if finished.reason != "stop":
-            raise ProviderError(f"the answer stopped ({finished.reason}) {finished.detail}".strip())
-        return "".join(text), seconds
+        return answered.whole(), answered.seconds
 
     def _fault(self, acted: Acted, heard: str) -> str | None:
         if acted.does == "stay_silent":
@@ -231,15 +216,3 @@ class PersonaCaller:
         self._gone = True
         record.note(scene.now, "caller_fault", n=self._turn, why=fault)
         return []
-
-
-def _bare(text: str) -> str:
-    """The JSON object of an answer; some servers' models put a fence or a word around it."""
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else text
-
-
-def _told(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return f"{place}: {first['msg']}" if place else "it is no JSON object of the agreed shape"
