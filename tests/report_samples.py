@@ -104,6 +104,7 @@ def scenario(
         name=name,
         description=description,
         file=f"scenarios/{tags[0]}/{tags[0]}.yaml",
+        line=7,
         business=business,
         language=language,
         tags=tags,

@@ -9,6 +9,7 @@ import pytest
 import report_samples as samples
 
 from callbot.errors import CallbotError
+from callbot.evals.compare import compare
 from callbot.evals.report import Report
 from callbot.files import write_whole
 from callbot.reporting.html import write_html
@@ -37,24 +38,61 @@ def test_junit_has_a_suite_a_business_and_a_case_a_scenario(suites: ET.Element) 
         assert float(element.attrib["time"]) == pytest.approx(
             sum(float(c.attrib["time"]) for c in cases), abs=0.01
         )
-    for case in suites.iter("testcase"):
-        assert case.attrib.keys() == {"name", "classname", "file", "time"}
-        assert len(case) <= 1
+
+
+SHAPE: dict[str, tuple[set[str], set[str], list[str]]] = {
+    # element: attributes that it must have, those it may have, children in their order
+    "testsuites": ({"tests", "failures", "errors"}, {"name", "time", "skipped"}, ["testsuite"]),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"time", "timestamp", "skipped"},
+        ["properties", "testcase"],
+    ),
+    "properties": (set(), set(), ["property"]),
+    "property": ({"name", "value"}, set(), []),
+    "testcase": (
+        {"name", "classname", "time"},
+        {"file", "line"},
+        ["properties", "skipped", "error", "failure"],
+    ),
+    "failure": ({"message", "type"}, set(), []),
+    "error": ({"message", "type"}, set(), []),
+    "skipped": ({"message"}, set(), []),
+}
+"""What the schemas in use (Ant's, Jenkins's, pytest's xunit2) and the readers of CI services agree on;
+``file`` and ``line`` are in none of the schemas, and what annotations are made of."""
+
+
+def test_junit_has_the_shape_that_every_reader_knows(suites: ET.Element) -> None:
+    """Elements, attributes and their order; moments without a zone, places that annotations can point to."""
+    for element in suites.iter():
+        required, optional, children = SHAPE[element.tag]
+        assert required <= element.attrib.keys() <= required | optional, element.tag
+        order = [children.index(child.tag) for child in element]
+        assert order == sorted(order), element.tag
+    for suite in suites:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp") or "")
+    cases = {case.attrib["name"]: case for case in suites.iter("testcase")}
+    case = cases["no-thanks-then-yes"]
+    assert (case.get("file"), case.get("line")) == ("scenarios/no-thanks/no-thanks.yaml", "7")
+    properties = [(each.get("name"), each.get("value")) for each in case.iter("property")]
+    assert properties == [("verdict", "premature"), ("tag", "no-thanks"), ("tag", "critical")]
+    assert ("model", "offline") in [(p.get("name"), p.get("value")) for p in suites[0].iter("property")]
 
 
 def test_junit_tells_failure_from_infra_and_excuse(suites: ET.Element) -> None:
     """A failure has verdict and transcript; infra is an error; excused is skipped; a pass is empty."""
     cases = {case.attrib["name"]: case for case in suites.iter("testcase")}
-    failure = cases["no-thanks-then-yes"][0]
+    failure = cases["no-thanks-then-yes"][1]
     assert (failure.tag, failure.get("type")) == ("failure", "premature")
     assert (failure.get("message") or "").startswith("premature. should: ends in turn 6 to 7")
     assert "  2   caller: לא צריך\n" in (failure.text or "")
     assert " >>   wants:  ENDS customer_declined" in (failure.text or "")
-    assert "lead.full_name: expected 'דנה לוי'" in (cases["wrong-name-kept"][0].get("message") or "")
-    assert cases["provider-down"][0].tag == "error"
-    assert "HTTP 503" in (cases["provider-down"][0].get("message") or "")
-    assert cases["irony"][0].tag == "skipped"
-    assert not list(cases["details-one-by-one"])
+    assert "lead.full_name: expected 'דנה לוי'" in (cases["wrong-name-kept"][1].get("message") or "")
+    assert cases["provider-down"][1].tag == "error"
+    assert "HTTP 503" in (cases["provider-down"][1].get("message") or "")
+    assert cases["irony"][1].tag == "skipped"
+    assert [child.tag for child in cases["details-one-by-one"]] == ["properties"]
 
 
 def test_junit_survives_what_xml_forbids(tmp_path: Path) -> None:
@@ -64,7 +102,7 @@ def test_junit_survives_what_xml_forbids(tmp_path: Path) -> None:
     )
     write_junit(samples.report([samples.scenario("na\x02me", [bad], window=None)]), tmp_path / "junit.xml")
     case = next(ET.parse(tmp_path / "junit.xml").getroot().iter("testcase"))
-    assert "]]> & <" in (case[0].text or "")
+    assert "]]> & <" in (case[1].text or "")
 
 
 class Tags(HTMLParser):
@@ -100,6 +138,35 @@ def test_the_comment_starts_with_the_result_and_a_table(tmp_path: Path) -> None:
     assert "Infra: the provider failed (1): provider-down" in text
     assert text.count("<details>") == 8
     assert comment(samples.passing(), tmp_path).startswith("✅ **PASS** the gate holds: 3 passed\n")
+
+
+def test_what_flipped_stands_before_everything_else(tmp_path: Path) -> None:
+    """Critical losses first, each with its call, and told once; gains by name; then the numbers."""
+    after = samples.full()
+    before = after.model_copy(deep=True)
+    for scenario in before.scenarios:
+        held = scenario.name in ("wrong-reason", "no-thanks-then-yes", "no-phone-yet")
+        if held or scenario.name == "only-asking":
+            scenario.passed, scenario.runs = held, [samples.run("open" if held else "never", [])]
+    comparison = compare(before, after)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/comparison.json").write_text(comparison.model_dump_json(by_alias=True), encoding="utf-8")
+    write_markdown(after, tmp_path / "comment.md", tmp_path / "run")
+    text = (tmp_path / "comment.md").read_text("utf-8")
+    assert "### Flipped since 20261127-100000-offline: 2 critical lost, 3 lost, 1 gained\n" in text
+    order = [
+        "no-thanks-then-yes</b>",
+        "wrong-reason</b>",
+        "Gained (1): only-asking",
+        "| model wants to end |",
+    ]
+    assert sorted(order, key=text.index) == order
+    assert "- critical: 1 of 1 passed before, 0 of 1 now" in text
+    assert text.count("<summary><b>wrong-reason</b>") == 1
+    assert "### 5 other failing scenarios" in text
+    tags = Tags()
+    tags.feed(text)
+    assert not tags.open
 
 
 def test_hebrew_in_the_comment_reads_from_the_right(tmp_path: Path) -> None:

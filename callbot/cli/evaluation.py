@@ -392,7 +392,7 @@ def write_copies(report: Report, folder: Path, outputs: Outputs) -> None:
     if outputs.markdown is not None:
         from callbot.reporting.markdown import write_markdown
 
-        write_markdown(report, outputs.markdown)
+        write_markdown(report, outputs.markdown, folder)
 
 
 def _write_json(report: Report, path: Path) -> None:

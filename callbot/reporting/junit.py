@@ -1,12 +1,15 @@
-"""A run as JUnit XML, as GitLab, GitHub's actions and Jenkins read it.
+"""A run as JUnit XML, as GitLab, GitHub's actions (dorny/test-reporter, mikepenz) and Jenkins read it.
 
-One suite a business, one case a scenario. A failure carries the failing attempt's transcript; infra is
-an error, an excused scenario is skipped: neither may look like a pass.
+One suite a business, one case a scenario, with the place in its file that annotations point to. A
+failure carries the failing attempt's transcript; infra is an error, an excused scenario is skipped:
+neither may look like a pass. What readers show no place for stands in properties.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -29,7 +32,8 @@ def junit(report: Report) -> str:
     root = ET.Element("testsuites", name=_clean(f"callbot eval {report.run.model}"))
     for business in sorted({scenario.business for scenario in report.scenarios}):
         scenarios = [scenario for scenario in report.scenarios if scenario.business == business]
-        suite = ET.SubElement(root, "testsuite", name=_clean(business), timestamp=report.run.started_at)
+        suite = ET.SubElement(root, "testsuite", name=_clean(business), timestamp=_utc(report.run.started_at))
+        _properties(suite, _of_the_run(report))
         for scenario in scenarios:
             suite.append(_case(scenario))
         _count(suite, scenarios)
@@ -59,7 +63,10 @@ def _case(scenario: ScenarioReport) -> ET.Element:
         file=_clean(scenario.file),
         time=f"{_seconds(scenario):.3f}",
     )
+    if scenario.line is not None:
+        case.set("line", str(scenario.line))
     run = view.telling_run(scenario)
+    _properties(case, _of_the_case(scenario, run))
     outcome = view.outcome(scenario)
     if outcome == "passed":
         return case
@@ -70,6 +77,37 @@ def _case(scenario: ScenarioReport) -> ET.Element:
     told.set("type", run.verdict if run else "infra")
     told.text = _clean(transcript(scenario, run)) if run else ""
     return case
+
+
+def _properties(element: ET.Element, found: Iterable[tuple[str, str]]) -> None:
+    properties = ET.SubElement(element, "properties")
+    for name, value in found:
+        ET.SubElement(properties, "property", name=name, value=_clean(printable(value)))
+
+
+def _of_the_run(report: Report) -> Iterator[tuple[str, str]]:
+    run = report.run
+    yield "run", run.id
+    yield "model", run.model
+    if run.judge is not None:
+        yield "judge", run.judge
+    yield "seed", str(run.seed)
+    yield "repeat", str(run.repeat)
+
+
+def _of_the_case(scenario: ScenarioReport, run: RunReport | None) -> Iterator[tuple[str, str]]:
+    yield "verdict", run.verdict if run else "did not run"
+    if attempts := view.attempts(scenario):
+        yield "attempts", attempts
+    for tag in scenario.tags:
+        yield "tag", tag
+    for line in run.not_judged if run else ():
+        yield "not judged", f"{line.line}: {line.why}"
+
+
+def _utc(moment: str) -> str:
+    """As the schema wants it: without a zone."""
+    return f"{dt.datetime.fromisoformat(moment).astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _seconds(scenario: ScenarioReport) -> float:

@@ -1,4 +1,4 @@
-"""A run as the comment of a pull request: the result, the numbers, what failed, folded transcripts.
+"""A run as the comment of a pull request: the result, what flipped, the numbers, what failed, folded transcripts.
 
 Written for GitHub and GitLab, which cut comments: transcripts are short and stop before the limit.
 Callers' words are neither markup nor mentions there: ``@someone`` in a call notifies nobody.
@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from callbot.evals.comparison import Comparison, Flip
 from callbot.evals.report import Report, ScenarioReport
+from callbot.evals.scenario import CRITICAL
 from callbot.files import write_whole
+from callbot.reporting import comparison as told
 from callbot.reporting import view
 from callbot.reporting.bidi import Direction, direction, pieces, printable
+from callbot.reporting.earlier import comparison_beside
 from callbot.reporting.metrics import metrics
 from callbot.reporting.view import TurnView
 
@@ -24,46 +29,93 @@ _TURNS_AROUND = 3
 _LISTED = 20
 
 
-def write_markdown(report: Report, path: Path) -> None:
-    """Write a run as a comment in Markdown."""
-    write_whole(path, markdown(report))
+def write_markdown(report: Report, path: Path, folder: Path | None = None) -> None:
+    """Write a run as a comment in Markdown. ``folder``: the run's own, where its comparison may lie."""
+    write_whole(path, markdown(report, comparison_beside(folder) if folder else None))
 
 
-def markdown(report: Report) -> str:
-    """A run as a comment in Markdown."""
+def markdown(report: Report, against: Comparison | None = None) -> str:
+    """A run as a comment in Markdown; what flipped since another run stands first."""
     state = {"PASS": "✅ **PASS**", "FAIL": "❌ **FAIL**", "NO VERDICT": "⚠️ **NO VERDICT**"}[
         view.state(report)
     ]
-    head = [f"{state} {inline(view.gate_line(report))}", "", f"{inline(view.headline(report))}", ""]
-    head += ["| | |", "|---|---|"]
-    head += [f"| {inline(name)} | {inline(value)} |" for name, value in metrics(report)]
+    head = [f"{state} {inline(view.gate_line(report))}", "", f"{inline(view.headline(report))}"]
+    table = ["", "| | |", "|---|---|"]
+    table += [f"| {inline(name)} | {inline(value)} |" for name, value in metrics(report)]
     for rule in report.gate.rules:
         detail = f" ({inline(rule.detail)})" if rule.detail else ""
-        head.append(f"| gate {'holds' if rule.passed else '**fails**'} | {inline(rule.name)}{detail} |")
+        table.append(f"| gate {'holds' if rule.passed else '**fails**'} | {inline(rule.name)}{detail} |")
     tail = [
-        *_listed("Infra: the provider failed", view.with_outcome(report, "infra")),
-        *_listed("Passed, but not in every attempt", view.unsteady(report)),
-        *_listed("Excused: tagged beyond-offline", view.with_outcome(report, "excused")),
+        *_listed("Infra: the provider failed", _names(view.with_outcome(report, "infra"))),
+        *_listed("Passed, but not in every attempt", _names(view.unsteady(report))),
+        *_listed("Not judged", [f"{s.name} ({line})" for s, line in view.open_questions(report)]),
+        *_listed("Excused: tagged beyond-offline", _names(view.with_outcome(report, "excused"))),
     ]
-    failed = view.with_outcome(report, "failed")
+    room = _Room(LIMIT - len("\n".join([*head, *table, *tail])) - 400)
+    flipped = _flipped(report, against, room) if against is not None else []
+    flips = {flip.name for flip in against.lost} if against is not None else set()
+    failed = [scenario for scenario in view.with_outcome(report, "failed") if scenario.name not in flips]
+    failed.sort(key=lambda scenario: CRITICAL not in scenario.tags)
+    rest = []
     if failed:
-        head += ["", f"### {view.count(len(failed), 'failing scenario')}"]
-    room = LIMIT - len("\n".join([*head, *tail])) - 200
-    for number, scenario in enumerate(failed):
-        block = _failure(scenario)
-        room -= len(block)
-        if room < 0:
-            head += ["", f"… and {len(failed) - number} more, in `report.html` of the run."]
-            break
-        head.append(block)
-    return "\n".join([*head, *tail]) + "\n"
+        other = "other " if flips else ""
+        rest += ["", f"### {view.count(len(failed), f'{other}failing scenario')}"]
+        rest += room.blocks(map(_failure, failed), len(failed))
+    return "\n".join([*head, *flipped, *table, *rest, *tail]) + "\n"
 
 
-def _failure(scenario: ScenarioReport) -> str:
+class _Room:
+    """How many characters are left for transcripts."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def blocks(self, blocks: Iterable[str], number: int) -> Iterator[str]:
+        """As many of the blocks as there is room for, and how many are left out."""
+        for shown, block in enumerate(blocks):
+            self._left -= len(block)
+            if self._left < 0:
+                yield f"\n… and {number - shown} more, in `report.html` of the run."
+                return
+            yield block
+
+
+def _flipped(report: Report, against: Comparison, room: _Room) -> list[str]:
+    """What became of scenarios since another run: critical losses, other losses, gains."""
+    lost = sorted(against.lost, key=lambda flip: not flip.critical)
+    parts = [
+        f"{len(against.critical_lost)} critical lost" if against.critical_lost else "",
+        f"{len(lost)} lost" if lost else "",
+        f"{len(against.gained)} gained" if against.gained else "",
+    ]
+    counted = ", ".join(part for part in parts if part) or "nothing"
+    lines = ["", f"### Flipped since {inline(against.a.id)}: {counted}"]
+    rows = {scenario.name: scenario for scenario in report.scenarios}
+    shown = [(flip, rows[flip.name]) for flip in lost if flip.name in rows]
+    lines += room.blocks((_failure(row, before=_before(flip)) for flip, row in shown), len(shown))
+    lines += _listed("Gained", [flip.name for flip in against.gained])
+    return [
+        *lines,
+        "",
+        f"All in all {inline(told.state(against).lower())}: {inline(told.verdict_line(against))}",
+    ]
+
+
+def _before(flip: Flip) -> str:
+    critical = "critical: " if flip.critical else ""
+    return f"{critical}{flip.passed_a} of {flip.made_a} passed before, {flip.passed_b} of {flip.made_b} now"
+
+
+def _names(scenarios: list[ScenarioReport]) -> list[str]:
+    return [scenario.name for scenario in scenarios]
+
+
+def _failure(scenario: ScenarioReport, before: str = "") -> str:
     run = view.telling_run(scenario)
     if run is None:
         return f"\n- **{inline(scenario.name)}** did not run"
     facts = [
+        before,
         f"should: {view.should(scenario.end)}",
         f"did: {view.did(run)}",
         view.why(run),
@@ -124,12 +176,11 @@ def _said(who: str, text: str, language: Direction) -> str:
     return f'<div dir="rtl"><i>{who}</i>: {words}</div>'
 
 
-def _listed(title: str, scenarios: list[ScenarioReport]) -> list[str]:
-    if not scenarios:
+def _listed(title: str, names: list[str]) -> list[str]:
+    if not names:
         return []
-    names = ", ".join(inline(scenario.name) for scenario in scenarios[:_LISTED])
-    more = f" and {len(scenarios) - _LISTED} more" if len(scenarios) > _LISTED else ""
-    return ["", f"{title} ({len(scenarios)}): {names}{more}"]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ["", f"{title} ({len(names)}): {', '.join(map(inline, names[:_LISTED]))}{more}"]
 
 
 def inline(text: str) -> str:
