@@ -104,7 +104,8 @@ def test_a_line_that_does_not_hold_fails_the_attempt_and_not_its_verdict(judged,
     assert told in (failure.get("message") or "")
     assert "in turn 1 it says 250 (judged by " in (evals.folder / "m.md").read_text(encoding="utf-8")
     page = (evals.reports()[-1] / "report.html").read_text(encoding="utf-8")
-    assert "in turn 1 it says 250</bdi> (judged by " in page
+    assert '<dt class="bad">judge: no</dt>' in page
+    assert f"<small>judged by {report['run']['judge']}</small>" in page
 
 
 def test_a_judge_saves_no_call_that_the_oracle_fails(judged, evals):

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
-from callbot.evals.report import Report
+from callbot.evals.report import Check, NotJudged, Report
 from callbot.reporting.html import write_html
 
 FLAGS = (
@@ -245,3 +245,56 @@ def test_five_hundred_calls_stay_small(page: Page) -> None:
     assert page.path.stat().st_size < 5_000_000
     ids = [call.get_dom_attribute("id") for call in page.all(".call")]
     assert len(set(ids)) == 500
+
+
+def test_the_bar_of_verdicts_filters_and_an_early_end_shows_what_was_still_to_come(page: Page) -> None:
+    """A part's button picks its verdict; the turns up to the window stand behind those that came."""
+    page.show(samples.full())
+    early = page.browser.find_element(By.CSS_SELECTOR, ".verdicts button[value=premature]")
+    assert early.text == "2 premature"
+    early.send_keys(Keys.ENTER)
+    assert page.calls() == ["no-thanks-then-yes", "hostile-caller"]
+    call = page.browser.find_element(By.ID, "call-no-thanks-then-yes")
+    strip = call.find_elements(By.CSS_SELECTOR, "summary .strip .to-come")
+    assert [cell.get_dom_attribute("class") for cell in strip] == ["to-come", "to-come w", "to-come w"]
+    assert call.find_element(By.CSS_SELECTOR, "li.to-come").text == "6\nthe end was due here, or until turn 7"
+
+
+def test_opinions_are_told_from_what_was_computed(page: Page) -> None:
+    """A line with its answer, reason and judge, in its own direction; open ones too."""
+    report = samples.passing(1)
+    [run] = report.scenarios[0].runs
+    run.checks = [
+        Check(name="judge: הבוט לא מבטיח מחיר", passed=False, detail="in turn 4", judged_by="openai:m"),
+        Check(name="judge: it is polite", passed=True, detail="thanks", judged_by="openai:m"),
+        Check(name="greeting_once", passed=True),
+    ]
+    run.not_judged = [NotJudged(line="it is brief", why="the transcript does not tell")]
+    page.show(report, "#call-plain-0")
+    facts = page.browser.find_element(By.CSS_SELECTOR, "#call-plain-0 .facts").text.splitlines()
+    told = facts[facts.index("judge: no") : facts.index("checks hold") + 2]
+    assert told == [
+        *("judge: no", "הבוט לא מבטיח מחיר", "in turn 4", "judged by openai:m"),
+        *("judge: holds", "it is polite", "thanks", "judged by openai:m"),
+        *("not judged", "it is brief", "the transcript does not tell", "checks hold", "greeting_once"),
+    ]
+    assert page.all("#call-plain-0 .line")[0].value_of_css_property("direction") == "rtl"
+
+
+def test_a_reader_without_a_mouse_sees_where_they_are(page: Page) -> None:
+    """The first Tab offers the way to the calls; j and k walk over them; focus has an outline."""
+    page.show(samples.full())
+    body = page.browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    skip = page.browser.switch_to.active_element
+    assert skip.text == "Skip to the calls"
+    assert skip.rect["x"] >= 0
+    skip.send_keys(Keys.ENTER)
+    for key, name in (("j", "no-thanks-then-yes"), ("j", "goodbye-three-times"), ("k", "no-thanks-then-yes")):
+        page.browser.switch_to.active_element.send_keys(key)
+        here = page.browser.switch_to.active_element
+        assert name in here.text
+        assert here.value_of_css_property("outline-style") == "solid"
+        assert here.rect["y"] >= page.run(
+            "return scrollY + document.getElementById('filter').getBoundingClientRect().bottom"
+        )

@@ -97,13 +97,22 @@ def _call(scenario: ScenarioReport, anchor: str, prefix: str) -> dict[str, Any]:
 
 
 def _attempt(scenario: ScenarioReport, run: RunReport, prefix: str) -> dict[str, Any]:
+    window = run.window or scenario.end.turns
     return {
         "run": run,
+        "to_come": _to_come(run, window),
         "verdict": view.verdict_of(scenario, run),
         "turns": view.turn_views(scenario, run),
-        "window": run.window or scenario.end.turns,
+        "window": window,
         "audio": _audio(run.audio, prefix),
     }
+
+
+def _to_come(run: RunReport, window: tuple[int, int] | None) -> list[int]:
+    """The turns up to the window's last that never came, for the call was over before."""
+    if window is None or run.verdict == "infra" or not run.turns:
+        return []
+    return list(range(run.turns[-1].n + 1, window[1] + 1))
 
 
 def _audio(recording: str | None, prefix: str) -> str | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from callbot.evals.report import Interval, Report, RunReport, ScenarioReport
+from callbot.evals.report import PASSING, Interval, Report, RunReport, ScenarioReport, Verdict
 from callbot.reporting import view
 
 _HAPPENED = {
@@ -90,6 +91,37 @@ def _care(report: Report) -> str:
             f"{view.count(report.summary.infra, 'attempt')} failed at the provider and counted for nothing."
         )
     return ""
+
+
+Kind = Literal["good", "early", "wrong", "unknown"]
+_ORDER: tuple[Kind, ...] = get_args(Kind)
+_KINDS: dict[str, Kind] = {"premature": "early", "infra": "unknown"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The runs that got one verdict, as a part of a bar of all runs."""
+
+    verdict: str
+    number: int
+    before: int
+    """Runs in the parts before it."""
+    kind: Kind
+
+
+def verdicts(report: Report) -> list[Verdicts]:
+    """How many runs got which verdict, good ones first, then the premature: what costs a lead."""
+    counts = Counter(run.verdict for scenario in report.scenarios for run in scenario.runs)
+    found: list[Verdicts] = []
+    for verdict in sorted(get_args(Verdict), key=lambda verdict: _ORDER.index(_kind(verdict))):
+        if number := counts[verdict]:
+            before = found[-1].before + found[-1].number if found else 0
+            found.append(Verdicts(verdict, number, before, _kind(verdict)))
+    return found
+
+
+def _kind(verdict: str) -> Kind:
+    return "good" if verdict in PASSING else _KINDS.get(verdict, "wrong")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ function step(by) {
   }
 }
 
-form.hidden = false;
+form.hidden = document.querySelector(".keys").hidden = false;
 for (const event of ["input", "change"]) form.addEventListener(event, filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("unfold").addEventListener("click", (event) => {
@@ -76,6 +76,17 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") step(-1);
   else return;
   event.preventDefault();
+});
+
+for (const button of document.querySelectorAll(".verdicts button")) button.addEventListener("click", () => {
+  form.elements.verdict.value = button.value;
+  filter();
+  document.getElementById("calls").scrollIntoView();
+  document.getElementById("calls").focus({ preventScroll: true });
+});
+// Paper cannot be unfolded: what is small is printed open.
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll(".matrix, .prompts")) folded.open = true;
 });
 
 const theme = document.getElementById("theme");
