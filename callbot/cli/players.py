@@ -53,17 +53,15 @@ class Players:
         if personas:
             played_by = bot.model.name if name is None else name
             _refuse_unable(played_by, personas)
+            if known_as(played_by) != bot.model.name and bot.budget.limits_cost:
+                raise CallbotError(
+                    f"--max-cost cannot count what {name} costs as the caller; "
+                    "leave --max-cost or --caller-model out"
+                )
             asked, self._own = beside(
                 played_by, bot, seed=seed, concurrency=concurrency, cassette=cassette, elsewhere=elsewhere
             )
-            budget = bot.budget
-            if self._own is not None:
-                if bot.budget.limits_cost:
-                    raise CallbotError(
-                        f"--max-cost cannot count what {name} costs as the caller; "
-                        "leave --max-cost or --caller-model out"
-                    )
-                budget = Budget(within=bot.budget)
+            budget = bot.budget if self._own is None else Budget(within=bot.budget)
             # Models of these kinds answer under any contract, and what wraps them hands on any question.
             self._asked = cast("ChatModel", Counted(asked, budget))
         self.callers = Callers(seed=seed, player=self._player if personas else None)

@@ -214,7 +214,7 @@ def counted(run: RunReport, currency: str | None) -> Iterator[tuple[str, str]]:
     if found:
         yield "faults", ", ".join(found)
     spent = []
-    if run.latencies_ms:
+    if any(run.latencies_ms):  # the embedded model's take no time
         spent.append(f"slowest answer {view.milliseconds(max(run.latencies_ms))}")
     if run.tokens.input or run.tokens.output:
         spent.append(f"{run.tokens.input:,} tokens in, {run.tokens.output:,} out")
