@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,12 +19,61 @@ from callbot.record import Record
 from callbot.respond import Answer
 from callbot.rules import speech_seconds
 
+SPEECH_SIGN_EVERY = 2.0
+"""Seconds between two signs of open speech (driver contract, point 6)."""
+KEY_PAUSE = 0.3
+"""Seconds between two keys."""
+
 Ask = Callable[[ev.AskModel], AsyncIterator[tuple[float, Answer]]]
 """Puts a question to the model; yields (seconds since asked, answer)."""
 
 
 class ProviderFailed(Exception):
     """The provider failed; a simulated call stops there, for evaluation has no fallback."""
+
+
+# --- what a simulated caller does; ``after``: seconds of thought before it -----------------------
+@dataclass(frozen=True, slots=True)
+class Says:
+    """Words. ``heard``: what recognition makes of them; ``over``: what they are said over on purpose."""
+
+    words: str
+    heard: str
+    after: float = 0.0
+    over: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MakesNoise:
+    """Sound without words."""
+
+    seconds: float
+    over: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presses:
+    """Keys of the caller's phone."""
+
+    keys: str
+    over: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepsSilent:
+    """Nothing, for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangsUp:
+    """Leaves the call."""
+
+    after: float = 0.0
+
+
+Act = Says | MakesNoise | Presses | KeepsSilent | HangsUp
 
 
 @dataclass(slots=True)
@@ -41,28 +90,30 @@ class Scene:
     """When the call's phase last changed."""
     said: list[str] = field(default_factory=list)
     """Everything the bot has said or begun to say, in order, the greeting too, fillers aside."""
+    busy_until: float = 0.0
+    """When what the caller is doing now is over."""
 
 
 class SimulatedCaller(Protocol):
-    """Somebody on the other end. The driver asks again after everything that happens."""
+    """Somebody on the other end. Whoever runs the call asks again after everything that happens.
+
+    What an act takes (words as long as they are spoken) is set as ``scene.busy_until`` by whoever
+    runs the call, for only they know how the caller speaks.
+    """
 
     def due(self, scene: Scene) -> float | None:
         """When the caller acts next as things stand (now or later); None while waiting or done."""
         ...
 
-    async def act(self, scene: Scene, record: Record) -> Iterable[tuple[float, ev.Event]]:
-        """Act: events with their delays in seconds. Milestones go to the record as notes.
+    async def act(self, scene: Scene, record: Record) -> Act | None:
+        """Act, or give up and do nothing. Turns and milestones go to the record as notes.
 
-        What is waited for here takes no virtual time but that of the delays.
+        What is waited for here takes no virtual time but the ``after`` of the act.
         """
         ...
 
     def is_done(self, scene: Scene) -> bool:
         """Whether the simulation may stop here, before the call has ended."""
-        ...
-
-    def wakes(self) -> float:
-        """When what the caller is doing now is over."""
         ...
 
     def call_ended(self, scene: Scene, record: Record) -> None:
@@ -116,9 +167,8 @@ class VirtualDriver:
             return
         due = self._caller.due(scene)
         waits = [t for t in (agenda, deadline, due) if t is not None]
-        wakes = self._caller.wakes()
-        if wakes > scene.now:
-            waits.append(wakes)
+        if scene.busy_until > scene.now:
+            waits.append(scene.busy_until)
         when = min(waits)
         scene.now = max(scene.now, when)
         if agenda == when:
@@ -131,8 +181,13 @@ class VirtualDriver:
     async def _let_caller_act(self) -> None:
         scene = self._scene
         scene.bot_started = None
-        for delay, event in await self._caller.act(scene, self._record):
-            self._later(scene.now + delay, event)
+        act = await self._caller.act(scene, self._record)
+        if act is None:
+            return
+        after = act.after if isinstance(act, Says | HangsUp) else 0.0
+        for delay, event in _events(act):
+            self._later(scene.now + (after + delay), event)
+        scene.busy_until = scene.now + after + _lasts(act)
 
     async def _happen(self, event: ev.Event | ev.Note) -> None:
         now = self._scene.now
@@ -193,3 +248,35 @@ class VirtualDriver:
 
 
 _ANSWERS = frozenset({ev.SentenceReady, ev.ReplyDone, ev.ReplyFailed})
+
+
+def _lasts(act: Act) -> float:
+    """Seconds that an act takes in text."""
+    if isinstance(act, Says):
+        return speech_seconds(act.words)
+    if isinstance(act, Presses):
+        return (len(act.keys) - 1) * KEY_PAUSE
+    return 0.0 if isinstance(act, HangsUp) else act.seconds
+
+
+def _events(act: Act) -> Iterator[tuple[float, ev.Event]]:
+    """What a line tells the call of an act, with its delay in seconds."""
+    if isinstance(act, Says):
+        yield from _speech(_lasts(act), act.heard)
+    elif isinstance(act, MakesNoise):
+        yield from _speech(act.seconds, "")
+    elif isinstance(act, Presses):
+        for index, key in enumerate(act.keys):
+            yield index * KEY_PAUSE, ev.KeyPressed(key)
+    elif isinstance(act, HangsUp):
+        yield 0.0, ev.CallerHungUp()
+
+
+def _speech(seconds: float, words: str) -> Iterator[tuple[float, ev.Event]]:
+    """What a line tells the call while somebody speaks for so long; without ``words``, it is a noise."""
+    yield 0.0, ev.SpeechStarted()
+    sign = SPEECH_SIGN_EVERY
+    while sign < seconds:
+        yield sign, ev.SpeechContinues()
+        sign += SPEECH_SIGN_EVERY
+    yield seconds, ev.UserSpoke(words)

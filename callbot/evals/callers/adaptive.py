@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 
-from callbot import events as ev
 from callbot.business import Business
-from callbot.evals.callers.acting import speech
 from callbot.evals.callers.hearing import Ears
 from callbot.evals.callers.mind import Mind
 from callbot.evals.casting import AdaptiveSpec
 from callbot.record import Record
-from callbot.replay import Scene
-from callbot.rules import speech_seconds
+from callbot.replay import Act, HangsUp, KeepsSilent, Says, Scene
 
 PAUSES = {"curt": (0.3, 0.7), "hesitant": (1.5, 4.0)}
 """Seconds of thought before an answer, by temper; ``PAUSE`` for the others."""
@@ -39,7 +36,6 @@ class AdaptiveCaller:
         self._turn = 0
         self._heard_before = 0
         """How much of what the bot has said the caller has answered."""
-        self._busy_until = 0.0
         self._gone = False
 
     def due(self, scene: Scene) -> float | None:
@@ -47,9 +43,9 @@ class AdaptiveCaller:
         if self._gone or not scene.call.is_quiet:
             return None
         pause = min(self._pause, LONGEST_PAUSE * scene.call.rules.silence_after)
-        return max(scene.now, self._busy_until, scene.call.quiet_since + pause)
+        return max(scene.now, scene.busy_until, scene.call.quiet_since + pause)
 
-    async def act(self, scene: Scene, record: Record) -> list[tuple[float, ev.Event]]:
+    async def act(self, scene: Scene, record: Record) -> Act:
         """Answer what was heard."""
         self._turn += 1
         heard = self._ears.hear(scene.said[self._heard_before :])
@@ -59,26 +55,19 @@ class AdaptiveCaller:
         if move.hangs_up or self._turn >= self._max_turns:
             self._gone = True
             record.note(scene.now, "caller_turn", n=self._turn, text="[hangs up]")
-            return [(0.0, ev.CallerHungUp())]
+            return HangsUp()
         text = "[falls silent]" if move.falls_silent else move.words
         record.note(scene.now, "caller_turn", n=self._turn, text=text)
         for milestone in move.milestones:
             record.note(scene.now, "milestone", n=self._turn, name=milestone)
         if move.falls_silent:
             rules = scene.call.rules
-            self._busy_until = scene.now + rules.silence_after * (rules.silence_warnings + 2) + SILENCE_GRACE
-            return []
-        seconds = speech_seconds(move.words)
-        self._busy_until = scene.now + seconds
-        return list(speech(seconds, move.words))
+            return KeepsSilent(rules.silence_after * (rules.silence_warnings + 2) + SILENCE_GRACE)
+        return Says(move.words, move.words)
 
     def is_done(self, scene: Scene) -> bool:
         """Whether the caller has hung up."""
         return self._gone
-
-    def wakes(self) -> float:
-        """When what the caller is doing now is over."""
-        return self._busy_until
 
     def call_ended(self, scene: Scene, record: Record) -> None:
         """Nothing: whatever the caller still had in mind is seen in the lead."""

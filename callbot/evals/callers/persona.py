@@ -6,17 +6,15 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from callbot import events as ev
 from callbot.business import Business
-from callbot.evals.callers.acting import ANSWER_PAUSE, speech
+from callbot.evals.callers.acting import ANSWER_PAUSE
 from callbot.evals.callers.fidelity import Fidelity
 from callbot.evals.callers.phrases import phrases
 from callbot.evals.casting import PersonaSpec
 from callbot.models.base import ChatModel, ChatRequest, Misconfigured, ProviderError
 from callbot.models.chat import answer_of, bare_json, fault_of
 from callbot.record import Record
-from callbot.replay import Scene
-from callbot.rules import speech_seconds
+from callbot.replay import Act, HangsUp, KeepsSilent, Says, Scene
 
 ATTEMPTS = 2
 """An answer that cannot be used is asked for once more."""
@@ -99,16 +97,15 @@ class PersonaCaller:
         self._turn = self._questions = 0
         self._heard_before = 0
         self._reached: set[str] = set()
-        self._busy_until = 0.0
         self._gone = False
 
     def due(self, scene: Scene) -> float | None:
         """As soon as the bot has finished: thinking is the pause."""
         if self._gone or not scene.call.is_quiet:
             return None
-        return max(scene.now, self._busy_until, scene.call.quiet_since + ANSWER_PAUSE)
+        return max(scene.now, scene.busy_until, scene.call.quiet_since + ANSWER_PAUSE)
 
-    async def act(self, scene: Scene, record: Record) -> list[tuple[float, ev.Event]]:
+    async def act(self, scene: Scene, record: Record) -> Act | None:
         """Ask the model for the caller's next turn, and take it."""
         self._turn += 1
         heard = " ".join(scene.said[self._heard_before :])
@@ -118,11 +115,13 @@ class PersonaCaller:
         self._messages.append({"role": "user", "content": heard or "(silence on the line)"})
         answered = await self._ask(scene, record)
         if isinstance(answered, str):
-            return self._stop(answered, scene, record)
+            self._stop(answered, scene, record)
+            return None
         acted, seconds = answered
         fault = self._fault(acted, heard)
         if fault is not None:
-            return self._stop(fault, scene, record)
+            self._stop(fault, scene, record)
+            return None
         if acted.does == "hang_up":
             return self._hang_up(scene, record, seconds)
         silent = acted.does == "stay_silent"
@@ -131,19 +130,12 @@ class PersonaCaller:
         )
         self._note_milestone(acted, scene, record)
         if silent:
-            self._busy_until = scene.now + seconds + scene.call.rules.silence_after * SILENCE_SHARE
-            return []
-        lasts = speech_seconds(acted.say)
-        self._busy_until = scene.now + seconds + lasts
-        return [(seconds + delay, event) for delay, event in speech(lasts, acted.say.strip())]
+            return KeepsSilent(seconds + scene.call.rules.silence_after * SILENCE_SHARE)
+        return Says(acted.say, acted.say.strip(), after=seconds)
 
     def is_done(self, scene: Scene) -> bool:
         """Whether the caller has hung up, or fallen out of the part."""
         return self._gone
-
-    def wakes(self) -> float:
-        """When what the caller is doing now is over."""
-        return self._busy_until
 
     def call_ended(self, scene: Scene, record: Record) -> None:
         """Nothing: whatever the caller still had in mind is seen in the lead."""
@@ -207,12 +199,11 @@ class PersonaCaller:
             self._reached.add(acted.milestone)
             record.note(scene.now, "milestone", n=self._turn, name=acted.milestone)
 
-    def _hang_up(self, scene: Scene, record: Record, seconds: float = 0.0) -> list[tuple[float, ev.Event]]:
+    def _hang_up(self, scene: Scene, record: Record, seconds: float = 0.0) -> Act:
         self._gone = True
         record.note(scene.now, "caller_turn", n=self._turn, text="[hangs up]")
-        return [(seconds, ev.CallerHungUp())]
+        return HangsUp(after=seconds)
 
-    def _stop(self, fault: str, scene: Scene, record: Record) -> list[tuple[float, ev.Event]]:
+    def _stop(self, fault: str, scene: Scene, record: Record) -> None:
         self._gone = True
         record.note(scene.now, "caller_fault", n=self._turn, why=fault)
-        return []

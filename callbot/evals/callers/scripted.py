@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from callbot import events as ev
 from callbot.call import Phase
-from callbot.evals.callers.acting import ANSWER_PAUSE, speech
+from callbot.evals.callers.acting import ANSWER_PAUSE
 from callbot.evals.callers.hearing import Ears
 from callbot.evals.casting import ANYTHING_ELSE, CallerTurn, When
 from callbot.fields import folded
 from callbot.record import Record
-from callbot.replay import Scene
-from callbot.rules import speech_seconds
+from callbot.replay import Act, HangsUp, KeepsSilent, MakesNoise, Presses, Says, Scene
 
 CUE_PAUSE = 0.3
 """Seconds between a cue (the greeting or the farewell begins) and speaking over it."""
-KEY_PAUSE = 0.3
-"""Seconds between two keys."""
 
 
 class ScriptedCaller:
@@ -44,7 +40,6 @@ class ScriptedCaller:
         self._last: CallerTurn | None = None
         self._heard_before = 0
         """How much of what the bot has said was said before the caller's last words."""
-        self._busy_until = 0.0
         self.off_script = False
 
     def due(self, scene: Scene) -> float | None:
@@ -53,25 +48,25 @@ class ScriptedCaller:
             return None
         turn = self._turns[index]
         if turn.during is not None and _is_on(turn.during, scene):
-            listening = scene.now >= self._busy_until or self._is_silent()
+            listening = scene.now >= scene.busy_until or self._is_silent()
             return max(scene.now, scene.phase_since + CUE_PAUSE) if listening else None
         if turn.barge_in is not None and scene.bot_started is not None:
             into_reply = scene.bot_started + turn.barge_in
             free = scene.call.quiet_since + ANSWER_PAUSE if scene.call.is_quiet else into_reply
-            return max(scene.now, self._busy_until, min(into_reply, free))
+            return max(scene.now, scene.busy_until, min(into_reply, free))
         if scene.call.is_quiet:
             pause = 0.0 if turn.silence is not None else ANSWER_PAUSE  # silence is not answered with
-            return max(scene.now, self._busy_until, scene.call.quiet_since + pause)
+            return max(scene.now, scene.busy_until, scene.call.quiet_since + pause)
         return None
 
-    async def act(self, scene: Scene, record: Record) -> list[tuple[float, ev.Event]]:
+    async def act(self, scene: Scene, record: Record) -> Act | None:
         """Begin the next turn, or give up if it waits for a cue that is over or cannot come."""
         index = self._upcoming(scene)
         assert index is not None, "acts only when due"
         turn = self._turns[index]
         if not self._can_begin(turn, scene):
             self._give_up(turn, scene, record)
-            return []
+            return None
         (self._in_order if turn.when is None else self._cued).remove(index)
         self._done += 1
         self._last = turn
@@ -80,13 +75,11 @@ class ScriptedCaller:
         record.note(scene.now, "caller_turn", n=self._done, text=str(turn), entry=index + 1)
         if turn.milestone is not None:
             record.note(scene.now, "milestone", n=self._done, name=turn.milestone)
-        happens = list(_events(turn))
-        self._busy_until = scene.now + (turn.silence or max(delay for delay, _ in happens))
-        return happens
+        return _act_of(turn)
 
     def is_done(self, scene: Scene) -> bool:
         """Everything was said (or never will be) and the bot has finished."""
-        finished = not self._in_order and not self._cued and scene.now >= self._busy_until
+        finished = not self._in_order and not self._cued and scene.now >= scene.busy_until
         return self.off_script or (finished and scene.call.is_quiet)
 
     def call_ended(self, scene: Scene, record: Record) -> None:
@@ -94,10 +87,6 @@ class ScriptedCaller:
         waiting = [i for i in self._in_order[:1] if self._turns[i].during is not None] or self._cued[:1]
         if waiting and not self.off_script:
             self._give_up(self._turns[waiting[0]], scene, record)
-
-    def wakes(self) -> float:
-        """When what the caller is doing now is over."""
-        return self._busy_until
 
     def _upcoming(self, scene: Scene) -> int | None:
         """The turn to begin next, or to give up on."""
@@ -147,13 +136,12 @@ def _says(said: str, wanted: str) -> bool:
     return folded(wanted) in folded(said)
 
 
-def _events(turn: CallerTurn) -> Iterator[tuple[float, ev.Event]]:
+def _act_of(turn: CallerTurn) -> Act:
+    over = turn.during or ("barge_in" if turn.barge_in is not None else None)
     if turn.say is not None:
-        yield from speech(speech_seconds(turn.say), turn.say if turn.heard is None else turn.heard)
-    elif turn.noise is not None:
-        yield from speech(turn.noise, "")
-    elif turn.press is not None:
-        for index, key in enumerate(turn.press):
-            yield index * KEY_PAUSE, ev.KeyPressed(key)
-    elif turn.hang_up:
-        yield 0.0, ev.CallerHungUp()
+        return Says(turn.say, turn.say if turn.heard is None else turn.heard, over=over)
+    if turn.noise is not None:
+        return MakesNoise(turn.noise, over)
+    if turn.press is not None:
+        return Presses(turn.press, over)
+    return KeepsSilent(turn.silence) if turn.silence is not None else HangsUp()
