@@ -150,6 +150,14 @@ class Dialogue:
         return respond(model, self.request(question), question.turn)
 
 
+class Answers(Protocol):
+    """Whoever answers the engine's questions: a Dialogue, or one whose answers take virtual time."""
+
+    def ask(self, question: ev.AskModel) -> AsyncGenerator[tuple[float, Answer], None]:
+        """Yield ``(seconds since asked, answer)``, each when the call is to have it."""
+        ...
+
+
 Observer = Callable[[float, "ev.Event | ev.Command", Call], None]
 """Told of everything that happens on a call, after it was written down (screens, metrics)."""
 
@@ -161,7 +169,7 @@ class Driver:
         self,
         call: Call,
         line: Line,
-        dialogue: Dialogue,
+        dialogue: Answers,
         record: Record,
         *,
         clock: Clock | None = None,

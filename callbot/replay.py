@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,7 +24,7 @@ SPEECH_SIGN_EVERY = 2.0
 KEY_PAUSE = 0.3
 """Seconds between two keys."""
 
-Ask = Callable[[ev.AskModel], AsyncIterator[tuple[float, Answer]]]
+Ask = Callable[[ev.AskModel], AsyncGenerator[tuple[float, Answer], None]]
 """Puts a question to the model; yields (seconds since asked, answer)."""
 
 

@@ -81,15 +81,18 @@ async def prepare(turns: Iterable[CallerTurn], voice: Voice) -> list[Prepared]:
 
 async def _sound(turn: CallerTurn, voice: Voice) -> bytes:
     if turn.noise is not None:
-        return _noise(turn.noise)
-    if turn.say is None:
-        return b""
-    pcm, rate = await voice.speak(turn.say, language_of(turn.say))
+        return noise(turn.noise)
+    return b"" if turn.say is None else await spoken(turn.say, voice)
+
+
+async def spoken(text: str, voice: Voice) -> bytes:
+    """What somebody says, as the telephone carries it. Raises what the voice raises."""
+    pcm, rate = await voice.speak(text, language_of(text))
     audio = await asyncio.to_thread(telephone, np.frombuffer(pcm, dtype=np.int16), rate)
     return trimmed(audio)
 
 
-def _noise(seconds: float) -> bytes:
+def noise(seconds: float) -> bytes:
     """The same noise every time, so that calls can be repeated."""
     samples = np.random.default_rng(1).integers(-NOISE_PEAK, NOISE_PEAK, round(seconds * g711.RATE))
     return g711.encode(samples.astype(np.int16))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from callbot.carrier.caller import Caller
 from callbot.carrier.g711 import RATE
 from callbot.carrier.measure import (
     LEVEL,
@@ -25,7 +25,7 @@ from callbot.carrier.measure import (
     talk_over,
 )
 from callbot.carrier.outcome import Outcome
-from callbot.carrier.tape import Tape, milliseconds
+from callbot.carrier.tape import CallerAct, Tape, milliseconds
 from callbot.carrier.trouble import STREAM_CLOSED
 
 BOT_MEANS = ("rest", "verb", "socket")
@@ -192,8 +192,21 @@ class Expected:
     farewell: bytes | None = None
 
 
+class Person(Protocol):
+    """The caller, as a report needs to know them; see ``carrier.caller.Caller``."""
+
+    acts: list[CallerAct]
+    off_script: str | None
+    unanswered: int
+
+    @property
+    def turn(self) -> int:
+        """Turns begun."""
+        ...
+
+
 def audio_report(
-    scenario: str, attempt: int, outcome: Outcome, tape: Tape, caller: Caller, expected: Expected
+    scenario: str, attempt: int, outcome: Outcome, tape: Tape, caller: Person, expected: Expected
 ) -> AudioReport:
     """Measure a finished call and judge it."""
     bot_signal = signal_of(tape.bot)
@@ -267,7 +280,7 @@ def _ends_abruptly(tape: Tape) -> bool:
     return bool(len(last)) and float(np.sqrt(np.mean(np.square(last)))) >= LEVEL
 
 
-def _checks(report: AudioReport, expected: Expected, caller: Caller, abrupt: bool) -> Iterator[AudioCheck]:
+def _checks(report: AudioReport, expected: Expected, caller: Person, abrupt: bool) -> Iterator[AudioCheck]:
     limits = expected.limits
     errors = [each for each in report.incidents if each.what == "error"]
     yield _check("no_error", not errors, "; ".join(each.detail for each in errors))

@@ -57,7 +57,7 @@ def telephone(samples: NDArray[np.int16], rate: int) -> bytes:
 
 
 def save_stereo(path: Path, left: bytes | bytearray, right: bytes | bytearray) -> None:
-    """Write two mu-law tracks of equal length as a 16-bit stereo WAV at 8 kHz."""
+    """Write two mu-law tracks of equal length as 16-bit stereo at 8 kHz: WAV, or FLAC by its suffix."""
     both = np.stack([g711.decode(left), g711.decode(right)], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, both, g711.RATE, subtype="PCM_16", format="WAV")
+    soundfile.write(path, both, g711.RATE, subtype="PCM_16", format=path.suffix[1:].upper())

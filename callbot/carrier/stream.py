@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Protocol
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,6 +26,43 @@ HANDSHAKE_SECONDS = 10.0
 STOP_SECONDS = 1.0
 """For the last messages to leave, and for the bot to close."""
 _FRAMES_A_SECOND = 50
+
+
+class Connection(Protocol):
+    """What a socket's messages travel on."""
+
+    def abort(self) -> None:
+        """Break it, without a word."""
+        ...
+
+
+class Socket(Protocol):
+    """A socket to a bot, as ``websockets`` has it. Iterating over it gives what the bot sends."""
+
+    @property
+    def transport(self) -> Connection:
+        """What lies below."""
+        ...
+
+    @property
+    def close_code(self) -> int | None:
+        """What it was closed with."""
+        ...
+
+    @property
+    def close_reason(self) -> str | None:
+        """What it was closed for."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]: ...
+
+    async def send(self, message: str | bytes, /) -> None:
+        """Send a message. Raises websockets.ConnectionClosed."""
+        ...
+
+    async def close(self) -> None:
+        """Close it. Idempotent."""
+        ...
 
 
 async def open_socket(url: str, address: Address, signature: str | None) -> ClientConnection:
@@ -48,7 +86,7 @@ async def open_socket(url: str, address: Address, signature: str | None) -> Clie
 class MediaStream:
     """A connected stream. ``tick`` is called every 20 ms; ``ended`` is set when the bot or a fault ends it."""
 
-    def __init__(self, verb: Stream, ids: Ids, socket: ClientConnection, tape: Tape, faults: Faults) -> None:
+    def __init__(self, verb: Stream, ids: Ids, socket: Socket, tape: Tape, faults: Faults) -> None:
         self.verb, self.ids = verb, ids
         self.buffer = PlaybackBuffer()
         self.ended = asyncio.Event()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from callbot.evals.checks import matches_any, run_checks
 from callbot.evals.measures import measures_of
 from callbot.evals.opinions import checks_of, not_judged, tokens_of
 from callbot.evals.outcome import Outcome, TurnOutcome, outcome_of
-from callbot.evals.report import PASSING, RunReport, Tokens, TurnReport
+from callbot.evals.report import PASSING, Check, RunReport, Tokens, TurnReport
 from callbot.evals.scenario import Scenario
 from callbot.evals.verdict import call_verdict_of, verdict_of, window_of
 from callbot.prices import Price
@@ -22,15 +23,17 @@ def run_report(
     path: Path,
     price: Price | None = None,
     judge_price: Price | None = None,
+    more: Sequence[Check] = (),
 ) -> RunReport:
     """Judge a Record. ``attempt``: its number; ``path``: where it is, relative to the run's folder.
 
-    ``price``, ``judge_price``: of the tokens of the model and of the judge's, if they are known.
+    ``price``, ``judge_price``: of the tokens of the model and of the judge's, if they are known. ``more``:
+    checks of what no Record tells.
     """
     outcome = outcome_of(record)
     verdict, detail = verdict_of(outcome, scenario.expect)
     window = window_of(outcome, scenario.expect)
-    checks = [*run_checks(scenario, outcome, record), *checks_of(record)]
+    checks = [*run_checks(scenario, outcome, record), *more, *checks_of(record)]
     judge_tokens = tokens_of(record)
     request = outcome.first_request
     return RunReport(

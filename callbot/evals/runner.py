@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 from callbot.business import Business, rules_of
-from callbot.call import Call
 from callbot.driver import Dialogue
 from callbot.errors import CallbotError
 from callbot.evals.budget import Budget, Counted
@@ -26,11 +25,12 @@ from callbot.evals.report import RunReport
 from callbot.evals.resume import RUNS, run_line
 from callbot.evals.running_on import running_on
 from callbot.evals.scenario import Scenario
+from callbot.evals.stage import Held, InText, Sounded, Stage
 from callbot.files import claim
 from callbot.models.base import Model
 from callbot.models.cassette import Cassette
 from callbot.record import Record, header
-from callbot.replay import ProviderFailed, VirtualDriver
+from callbot.replay import ProviderFailed
 from callbot.rules import Rules
 
 _ALLOCATIONS = 50_000
@@ -90,6 +90,7 @@ class Runner:
         callers: Callers | None = None,
         run_on: bool = False,
         judge: Judge | None = None,
+        stage: Stage | None = None,
     ) -> None:
         self._model, self._folder = Counted(model, budget), folder
         self._price, self._cassette = budget.price, cassette
@@ -97,6 +98,7 @@ class Runner:
         self._reply_deadline = reply_deadline
         self._callers = callers or Callers()
         self._run_on, self._judge = run_on, judge
+        self._stage = stage or InText()
         self._rules: dict[str, Rules] = {}
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
@@ -113,18 +115,19 @@ class Runner:
         scenario, business = attempt.scenario, attempt.business
         rules = self._rules_of(business)
         path = record_path(attempt)
-        record = Record(record_header(attempt, rules, self._model.name))
+        record = Record(record_header(attempt, rules, self._model.name, self._stage.line))
         caller = self._callers.caller(scenario, business, attempt.number)
         dialogue = Dialogue(
             business, self._model_of(attempt), None, scenario.caller_number, wall_clock=lambda: scenario.now
         )
-        if scenario.transcript is not None:
-            held = put_prefixes(scenario.transcript, dialogue, rules, record)
-        else:
-            ask = running_on(dialogue.ask, scenario.expect, record) if self._run_on else dialogue.ask
-            held = VirtualDriver(Call(rules), caller, ask, record).run()
+        ask = running_on(dialogue.ask, scenario.expect, record) if self._run_on else dialogue.ask
+        sounded = Sounded()
         try:
-            await held
+            if scenario.transcript is not None:
+                await put_prefixes(scenario.transcript, dialogue, rules, record)
+            else:
+                held = Held(scenario, attempt.number, business, rules, caller, ask, record)
+                sounded = await self._stage.hold(held, self._folder / "audio" / path.stem)
         except ProviderFailed:
             pass  # the Record tells; the verdict is infra
         finally:
@@ -134,7 +137,11 @@ class Runner:
             await judge.hear(scenario, business, attempt.number, record)
             record.write(self._folder / path)
         judge_price = judge.price if judge is not None else None
-        return run_report(scenario, attempt.number, record, path, self._price, judge_price)
+        report = run_report(scenario, attempt.number, record, path, self._price, judge_price, sounded.checks)
+        if sounded.recording is None:
+            return report
+        audio = sounded.recording.relative_to(self._folder).as_posix()
+        return report.model_copy(update={"audio": audio})
 
     def _rules_of(self, business: Business) -> Rules:
         rules = self._rules.get(business.id)
@@ -189,7 +196,7 @@ def record_path(attempt: Attempt) -> Path:
     return Path("records") / f"{_slug(attempt.scenario.name)}.{attempt.number}.jsonl"
 
 
-def record_header(attempt: Attempt, rules: Rules, model: str) -> dict[str, object]:
+def record_header(attempt: Attempt, rules: Rules, model: str, line: str = InText.line) -> dict[str, object]:
     """What the Record of an attempt begins with."""
     scenario = attempt.scenario
     return header(
@@ -197,7 +204,7 @@ def record_header(attempt: Attempt, rules: Rules, model: str) -> dict[str, objec
         rules=rules,
         business=attempt.business.id,
         model=model,
-        line="transcript" if scenario.transcript else "simulated",
+        line="transcript" if scenario.transcript else line,
         caller_number=scenario.caller_number,
         scenario=scenario.name,
         attempt=attempt.number,

@@ -6,7 +6,7 @@ all the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from callbot import events as ev
@@ -21,7 +21,7 @@ from callbot.respond import Answer
 def running_on(ask: Ask, expect: Expect, record: Record) -> Ask:
     """``ask``, with every request to end that comes too early taken back."""
 
-    async def asked(question: ev.AskModel) -> AsyncIterator[tuple[float, Answer]]:
+    async def asked(question: ev.AskModel) -> AsyncGenerator[tuple[float, Answer], None]:
         async for seconds, answer in ask(question):
             if _ends(answer) and is_too_early(expect, record):
                 assert isinstance(answer, ev.ReplyDone)

@@ -1,0 +1,136 @@
+"""The stage of ``eval --audio``: holds calls aloud, each in a thread with a virtual clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from callbot.business import Business
+from callbot.carrier.sound import save_stereo
+from callbot.errors import CallbotError
+from callbot.evals.stage import Held, Sounded
+from callbot.rehearsal.call import Cast, Rehearsed, RehearsedCall
+from callbot.rehearsal.judging import audio_checks
+from callbot.rehearsal.virtualtime import Outside, VirtualLoop
+from callbot.rehearsal.voices import CallerVoice, KeptVoice, is_embedded
+from callbot.replay import ProviderFailed
+from callbot.sound import PHONE, Recogniser, Voice
+from callbot.speech import vad
+from callbot.speech.audio import UnreadableAudio, read_audio
+from callbot.speech.cache import ClipFolder, render_fixed
+from callbot.speech.stt.registry import make_recogniser
+from callbot.speech.tts.registry import make_voice
+
+CALLER = "f2"
+"""Variant of espeak that callers speak with: not the bot's voice, which would be its own echo."""
+SUFFIX = ".flac"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """How calls are spoken and heard; plain data, to be sent to whoever holds them.
+
+    ``tts``: the bot's voice; None: espeak, with vowels for Hebrew where they can be had. ``clips``:
+    where sentences are kept; ``prompts``: what the path of a business's own greeting is relative to.
+    """
+
+    tts: str | None
+    stt: str
+    clips: Path
+    prompts: Path
+
+
+@dataclass(slots=True)
+class Studio:
+    """Holds calls aloud; see ``evals.stage.Stage``. ``threads``: calls at a time.
+
+    Raises CallbotError for parts that are not installed, or unknown.
+    """
+
+    sound: Sound
+    threads: int
+    line: str = "simulated-phone"
+    _voices: dict[str, Voice] = field(default_factory=dict)
+    _recogniser: Recogniser = field(init=False)
+    _casts: dict[str, asyncio.Task[Cast]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        vad.warm()
+        self._recogniser = make_recogniser(self.sound.stt)
+        self._voice(self.sound.tts or "espeak")
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="rehearsal")
+
+    async def hold(self, call: Held, recording: Path) -> Sounded:
+        """Hold a call; see Stage."""
+        cast = await self._cast(call.business)
+        outside = Outside(asyncio.get_running_loop())
+        running = asyncio.get_running_loop().run_in_executor(self._pool, _hold, call, cast, outside)
+        try:
+            rehearsed = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            outside.stop()
+            await asyncio.wait({running})
+            raise
+        path = recording.with_name(recording.name + SUFFIX)
+        save_stereo(path, rehearsed.tape.caller, rehearsed.tape.bot)
+        if rehearsed.failed:
+            raise ProviderFailed(call.scenario.name)
+        return Sounded(list(audio_checks(call, rehearsed)), path)
+
+    async def close(self) -> None:
+        """Release voices, recognisers and threads."""
+        self._pool.shutdown()
+        for voice in self._voices.values():
+            await voice.close()
+        await self._recogniser.close()
+
+    async def _cast(self, business: Business) -> Cast:
+        """Who is heard on a business's calls. Raises CallbotError for a greeting that nobody can say."""
+        if business.id not in self._casts:  # a task, so that calls at a time wait for one rendering
+            self._casts[business.id] = asyncio.create_task(self._make_cast(business))
+        return await asyncio.shield(self._casts[business.id])
+
+    async def _make_cast(self, business: Business) -> Cast:
+        voice = self._voice(self.sound.tts or _robot(business.language))
+        own = await asyncio.to_thread(_own_greeting, business, self.sound.prompts)
+        clips = await render_fixed(business, voice, PHONE, self.sound.clips, own)
+        if (why := clips.missing.get(business.greeting.text)) is not None:
+            raise CallbotError(f"{business.id}: the greeting cannot be spoken: {why}")
+        caller = self._voice(f"espeak:{CALLER}")
+        assert isinstance(caller, KeptVoice)
+        return Cast(voice, self._recogniser, clips.audio, CallerVoice(caller))
+
+    def _voice(self, name: str) -> Voice:
+        if name not in self._voices:
+            voice = make_voice(name)
+            kept = is_embedded(voice.name)
+            self._voices[name] = KeptVoice(voice, ClipFolder(self.sound.clips)) if kept else voice
+        return self._voices[name]
+
+
+def _hold(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_run(call, cast, outside))
+
+
+async def _run(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
+    return await RehearsedCall(call, cast, outside).run()
+
+
+def _robot(language: str) -> str:
+    return "espeak-hebrew" if language == "he" and find_spec("phonikud") else "espeak"
+
+
+def _own_greeting(business: Business, folder: Path) -> dict[str, bytes]:
+    """The business's own recording of its greeting, by the greeting's text. Raises CallbotError."""
+    if business.greeting.audio is None:
+        return {}
+    path = folder / Path(business.greeting.audio).expanduser()
+    try:
+        return {business.greeting.text: read_audio(path, PHONE)}
+    except UnreadableAudio as error:
+        raise CallbotError(f"{business.id}: greeting.audio: {path}: {error}") from error
