@@ -148,6 +148,21 @@ def evaluate(
     cost_per_minute: Annotated[
         float | None, typer.Option(min=0, help="Add up the minutes that late ends waste at this cost.")
     ] = None,
+    audio: Annotated[
+        bool,
+        typer.Option("--audio", help="Hold the calls aloud, in no time, and judge what callers hear."),
+    ] = False,
+    tts: Annotated[
+        str | None,
+        typer.Option(help="With --audio, the bot's voice.  [default: espeak]", show_default=False),
+    ] = None,
+    stt: Annotated[
+        str | None,
+        typer.Option(
+            help="With --audio, who understands callers.  [default: oracle, which is told their words]",
+            show_default=False,
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the report here.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown here.")] = None,
@@ -163,6 +178,7 @@ def evaluate(
     on). With --watch, Ctrl-C leaves with the exit code of the last run.
     """
     from callbot.cli.evaluation import AfterEnds, Evaluation, Outputs, list_scenarios, run_evaluation
+    from callbot.cli.rehearsing import Aloud
     from callbot.cli.resuming import Narrowed, given, resumed_call
     from callbot.cli.sources import business_lookup, prompts_folder
     from callbot.config import load_settings
@@ -184,6 +200,7 @@ def evaluate(
             "--baseline": baseline,
             "--resume": resume,
             "--watch": watch,
+            "--audio": audio,
         }
         if unfit := next((option for option, is_given in of_one.items() if is_given), None):
             raise CallbotError(f"{unfit} is about one run, and --vs makes two; leave one of them out")
@@ -210,6 +227,13 @@ def evaluate(
         )
         return narrowed.of(everything)
 
+    aloud = Aloud(
+        audio,
+        tts,
+        stt,
+        clips=settings.recordings_dir / "clips",
+        prompts=prompts_folder(settings, paths) or DEFAULT_PROMPTS_DIR,
+    )
     if list_only:
         list_scenarios(selected())
         return None
@@ -241,6 +265,7 @@ def evaluate(
             baseline=baseline,
             after_ends=AfterEnds(run_on, value_of_lead, cost_per_minute),
             cluster=reached,
+            aloud=aloud,
         )
 
     if watch:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
@@ -19,6 +19,7 @@ from callbot.cli.baseline import held_against, read_baseline
 from callbot.cli.judges import Judges, judge_price
 from callbot.cli.outputs import check_writable
 from callbot.cli.players import Bot, Players, plugged_model
+from callbot.cli.rehearsing import Aloud
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget
@@ -42,6 +43,7 @@ from callbot.reporting.terminal import print_report
 
 if TYPE_CHECKING:
     from callbot.cli.cluster import Cluster
+    from callbot.rehearsal.studio import Studio
 
 PASSED, GATE_FAILED, TOO_MUCH_INFRA, INTERRUPTED = 0, 1, 3, 130
 """Exit codes; 2, bad usage or input, is what ``main`` makes of a CallbotError."""
@@ -114,6 +116,8 @@ class Evaluation:
     after_ends: AfterEnds = AfterEnds()
     cluster: Cluster | None = None
     """Where it runs, if not here."""
+    aloud: Aloud | None = None
+    """How calls are held if not in text."""
 
 
 def list_scenarios(selection: Selection) -> None:
@@ -142,6 +146,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
     asked = paced(model, pace)
     players, judges = others_of(evaluation, Bot(model, asked, budget), whole, cassette)
+    stage = stage_of(evaluation, model)
     planned = announce(evaluation, model, console)
     started_at, clock = plan.started_at, time.monotonic()
     folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
@@ -164,10 +169,12 @@ def run_evaluation(evaluation: Evaluation) -> int:
                 on_finished=show,
                 run_on=evaluation.after_ends.run_on,
                 judge=judges.judge,
+                stage=stage,
             )
         results = asyncio.run(
             _closing(
-                [model, players, judges], run_attempts(runner, attempts, evaluation, evaluation.concurrency)
+                [*([stage] if stage else []), model, players, judges],
+                run_attempts(runner, attempts, evaluation, evaluation.concurrency),
             )
         )
     facts = RunFacts(
@@ -290,6 +297,13 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
     return model
 
 
+def stage_of(evaluation: Evaluation, model: Model) -> Studio | None:
+    """Where the calls are held aloud; None: in text. Raises CallbotError."""
+    if evaluation.aloud is None:
+        return None
+    return evaluation.aloud.stage(evaluation.selection.scenarios, model, evaluation.concurrency)
+
+
 def _identity(evaluation: Evaluation, model: Model, currency: str | None) -> Plan:
     """What this run is. Raises CallbotError if it is not the one to go on with."""
     earlier = evaluation.resumed
@@ -362,14 +376,16 @@ async def run_attempts(
     return await run(attempts)
 
 
-async def _closing(
-    models: Sequence[Model | Players | Judges], running: Coroutine[Any, Any, Results]
-) -> Results:
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+async def _closing(parts: Sequence[_Closable], running: Coroutine[Any, Any, Results]) -> Results:
     try:
         return await running
     finally:
-        for model in models:
-            await model.close()
+        for part in parts:
+            await part.close()
 
 
 def write_report(report: Report, folder: Path, outputs: Outputs) -> None:

@@ -32,6 +32,9 @@ _IDENTITY = frozenset(
         "judge_model",
         "stop_early",
         "run_on",
+        "audio",
+        "tts",
+        "stt",
     }
 )
 """What was selected, and how it was run, stays as it was: it cannot be given anew."""
