@@ -13,11 +13,12 @@ from callbot.business import Business
 from callbot.evals.budget import Budget
 from callbot.evals.callers import Callers
 from callbot.evals.report import RunReport
-from callbot.evals.runner import Attempt, Runner
+from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario_files import read_scenarios
 from callbot.models.base import Model
 from callbot.models.scripted import ScriptedModel
 from callbot.record import Record, read_record
+from callbot.rehearsal.studio import Studio
 
 SHOP: dict[str, Any] = {
     "id": "shop",
@@ -77,6 +78,7 @@ def play(
     business: Business | None = None,
     attempts: int = 1,
     callers: Callers | None = None,
+    stage: Studio | None = None,
 ) -> list[RunReport]:
     """The reports of attempts at one scenario, its caller and oracle written as YAML."""
     path = folder / "call.yaml"
@@ -89,9 +91,18 @@ def play(
         budget=Budget(),
         on_finished=lambda scenario, run: None,
         callers=callers,
+        stage=stage,
     )
     todo = [Attempt(scenario, business or shop(), number + 1) for number in range(attempts)]
-    results = asyncio.run(runner.run(todo, 1))
+
+    async def run() -> Results:
+        try:
+            return await runner.run(todo, 1)
+        finally:
+            if stage is not None:
+                await stage.close()
+
+    results = asyncio.run(run())
     if results.stopped_by is not None:
         raise results.stopped_by
     return results.runs["call"]
