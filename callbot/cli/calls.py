@@ -25,11 +25,20 @@ def list_(
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Only calls with this end reason.")] = None,
     since: SinceOption = None,
+    suspect: Annotated[
+        bool, typer.Option("--suspect", help="Only calls worth a look, and why; see: callbot calls show.")
+    ] = False,
     limit: LimitOption = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     database: DatabaseOption = None,
 ) -> None:
-    """List calls, the newest first."""
+    """List calls, the newest first.
+
+    With --suspect, those that may have been hung up on wrongly or that went wrong unnoticed: the caller
+    was talking at the hang-up (talking) or rang again within 10 minutes of it (redial), the bot ended it
+    without a complete lead (no_lead), a request to end was refused (end_refused), the farewell may not
+    have been heard (farewell_unheard), the greeting's certificate failed (greeting_failed).
+    """
     import json
 
     from callbot.cli.storing import local, moment, plain, print_table, store_of
@@ -42,14 +51,20 @@ def list_(
     settings = load_settings(database=database)
     with store_of(settings) as store:
         calls = store.calls.list(
-            business=business, ended_by=ended_by, reason=reason, since=moment(since), limit=limit
+            business=business,
+            ended_by=ended_by,
+            reason=reason,
+            since=moment(since),
+            suspect=suspect,
+            limit=limit,
         )
     if as_json:
         for call in calls:
             typer.echo(json.dumps(plain(call), ensure_ascii=False))
         return
+    head = ("call", "started", "business", "line", "caller", "length", "turns", "ended by", "reason", "lead")
     print_table(
-        ("call", "started", "business", "line", "caller", "length", "turns", "ended by", "reason", "lead"),
+        (*head, "suspect") if suspect else head,
         (
             (
                 call.id,
@@ -62,6 +77,7 @@ def list_(
                 call.ended_by,
                 call.end_reason,
                 call.lead_status,
+                *((", ".join(call.tells),) if suspect else ()),
             )
             for call in calls
         ),
@@ -82,8 +98,9 @@ def show(
 
     settings = load_settings(database=database)
     with store_of(settings) as store:
-        call = store.calls.find(call_id)
-        record = store.calls.load_record(call.id)
+        found = store.calls.find(call_id)
+        record = store.calls.load_record(found.id)
+        call = _judged(found, record)
         lead = store.leads.get(call.id)
     if as_json:
         _print_json(call, record, lead, events=events)
@@ -135,6 +152,18 @@ def purge(
             )
 
 
+def _judged(call: CallInfo, record: Record) -> CallInfo:
+    """The call with what its Record shows today: one that ended under an older callbot was never judged."""
+    import dataclasses
+
+    from callbot.suspicion import Tell, tells_of
+
+    if call.ended_at is None or not record.entries:
+        return call
+    found = {*call.tells, *tells_of(record, call.ended_by)}
+    return dataclasses.replace(call, tells=tuple(tell for tell in Tell if tell in found))
+
+
 def _length(call: CallInfo) -> str:
     return _clock((call.ended_at - call.started_at).total_seconds()) if call.ended_at else ""
 
@@ -168,6 +197,7 @@ def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *,
     from callbot.certificate import greeting_certificate
     from callbot.cli.storing import local, print_line
     from callbot.reporting.transcript import transcript
+    from callbot.suspicion import MEANING
 
     version = f" version {call.business_version}" if call.business_version is not None else ""
     who = f", from {call.caller_number}" if call.caller_number else ""
@@ -189,6 +219,8 @@ def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *,
     else:
         typer.echo("what was said is not kept, or not yet")
     typer.echo(_ending(call))
+    if call.tells:
+        typer.echo(f"suspect: {'; '.join(MEANING[tell] for tell in call.tells)}")
     if events:
         _print_events(record)
 

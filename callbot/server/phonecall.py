@@ -30,6 +30,7 @@ from callbot.server.directory import Answering
 from callbot.server.journal import Journal
 from callbot.server.writer import Writer
 from callbot.store.live import Admission, Finish
+from callbot.suspicion import TRANSFERRED
 
 if TYPE_CHECKING:
     from callbot.server.speaking import Speech
@@ -108,6 +109,7 @@ class PhoneCall:
     """Set once the call is over."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
     """Nothing more is done about this stream."""
+    _clock: CallClock = field(init=False)
     _line: TwilioLine = field(init=False)
     _journal: Journal = field(init=False)
     _taken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -144,7 +146,7 @@ class PhoneCall:
     def _prepare(self, transport: Transport, start: Start) -> None:
         admitted, business = self.admitted, self.admitted.answering.business
         rules = rules_from_json(admitted.header["rules"])
-        clock = CallClock(admitted.started_at, admitted.last_t)
+        self._clock = clock = CallClock(admitted.started_at, admitted.last_t)
         self.record = Record(admitted.header)
         opening: ev.CallStarted | ev.CallResumed = ev.CallStarted()
         if admitted.snapshot is None:
@@ -277,6 +279,8 @@ class PhoneCall:
         reasons = {r.name: r.then for r in self.admitted.answering.business.end_reasons}
         transfer = reasons.get(reason or "") if ended_by == ev.EndedBy.MODEL else None
         self.outcome = Outcome(None if ended_by is None else str(ended_by), reason, transfer)
+        if transfer is not None:
+            self.record.note(self._clock.now(), TRANSFERRED)
         self._journal.finish(
             Finish(
                 self.outcome.ended_by, reason, lead_status=str(self.call.lead_status), turns=self.call.turns

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,9 @@ from callbot.events import AskModel, CallerHungUp, EndedBy, HangUp, Occasion, Sa
 from callbot.record import Entry, Record, entry_from_json, entry_to_json
 from callbot.store.engine import Database, StoreError
 from callbot.store.leads import upsert_lead
-from callbot.store.tables import CallRow, EventRow
+from callbot.store.tables import CallRow, EventRow, TellRow
+from callbot.store.tells import TELLS_OF_A_CALL, begun, ended, in_order
+from callbot.suspicion import Tell
 
 
 class CallExists(StoreError):
@@ -33,7 +35,10 @@ class NumberTaken(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """A call in a list. Times in UTC; ``ended_at`` and ``ended_by`` are None while it runs or if it broke off."""
+    """A call in a list. Times in UTC; ``ended_at`` and ``ended_by`` are None while it runs or if it broke off.
+
+    ``tells``: what makes it worth a look, found when it ended or later.
+    """
 
     id: str
     business_id: str
@@ -48,9 +53,10 @@ class CallInfo:
     end_reason: str | None
     lead_status: str
     turns: int
+    tells: tuple[Tell, ...]
 
 
-_INFO = select(*(getattr(CallRow, name) for name in CallInfo.__slots__))
+_INFO = select(*(getattr(CallRow, name) for name in CallInfo.__slots__ if name != "tells"), TELLS_OF_A_CALL)
 
 
 class Calls:
@@ -126,6 +132,7 @@ class Calls:
             append_entries(session, call_id, list(enumerate(record.entries)), ended_at)
             call.ended_at = ended_at
             call.ended_by, call.end_reason = how_it_ended(record)
+            ended(session, call, lambda: record)
         return call_id
 
     def save_snapshot(self, call_id: str, snapshot: Mapping[str, Any]) -> None:
@@ -141,15 +148,8 @@ class Calls:
 
     def load_record(self, call_id: str) -> Record:
         """The call's Record as far as it was written. Raises StoreError if the call is unknown."""
-        query = (
-            select(EventRow.t, EventRow.kind, EventRow.type, EventRow.data)
-            .where(EventRow.call_id == call_id)
-            .order_by(EventRow.seq)
-        )
         with self._database.read() as session:
-            header = call_row(session, call_id).header
-            rows = session.execute(query).all()
-        return Record(header, [_entry(*row) for row in rows])
+            return _record(session, call_row(session, call_id))
 
     def get(self, call_id: str) -> CallInfo:
         """One call. Raises StoreError if it is unknown."""
@@ -157,13 +157,13 @@ class Calls:
             row = session.execute(_INFO.where(CallRow.id == call_id)).first()
         if row is None:
             raise _unknown(call_id)
-        return CallInfo(*row)
+        return _info(*row)
 
     def find(self, start_of_id: str) -> CallInfo:
         """The one call whose id is or begins so. Raises StoreError if there is none, or several."""
         query = _INFO.where(CallRow.id.startswith(start_of_id, autoescape=True)).order_by(CallRow.id)
         with self._database.read() as session:
-            found = [CallInfo(*row) for row in session.execute(query.limit(6))]
+            found = [_info(*row) for row in session.execute(query.limit(6))]
         exact = [call for call in found if call.id == start_of_id]
         if not found or not start_of_id:
             raise _unknown(start_of_id)
@@ -179,9 +179,10 @@ class Calls:
         ended_by: str | None = None,
         reason: str | None = None,
         since: dt.datetime | None = None,
+        suspect: bool = False,
         limit: int | None = None,
     ) -> tuple[CallInfo, ...]:
-        """Calls, the newest first; ``since``: started at that time (aware) or later."""
+        """Calls, the newest first; ``since``: started at that time (aware) or later; ``suspect``: with tells."""
         query = _INFO.order_by(CallRow.started_at.desc(), CallRow.id).limit(limit)
         wanted = (
             (CallRow.business_id, business),
@@ -193,8 +194,10 @@ class Calls:
                 query = query.where(column == value)
         if since is not None:
             query = query.where(CallRow.started_at >= since)
+        if suspect:
+            query = query.where(exists().where(TellRow.call_id == CallRow.id))
         with self._database.read() as session:
-            return tuple(CallInfo(*row) for row in session.execute(query))
+            return tuple(_info(*row) for row in session.execute(query))
 
 
 def how_it_ended(record: Record) -> tuple[str | None, str | None]:
@@ -240,6 +243,7 @@ def start_row(session: Session, call_id: str, header: Mapping[str, Any]) -> Call
         session.flush()
     except IntegrityError as error:
         raise CallExists(f'the call "{call_id}" is already in the database') from error
+    begun(session, call)
     return call
 
 
@@ -263,6 +267,7 @@ def finish_row(
     if turns is not None:
         call.turns = turns
     call.snapshot = None
+    ended(session, call, lambda: _record(session, call))
 
 
 def _started_at(value: object) -> dt.datetime:
@@ -298,6 +303,20 @@ def append_entries(
 
 _TURNS = (Occasion.CALLER_SPOKE, Occasion.AFTER_FAREWELL)
 """Questions that are a turn of the caller's, as the engine counts them for ``limits.turns``."""
+
+
+def _info(*row: Any) -> CallInfo:
+    values = dict(zip(CallInfo.__slots__, row, strict=True))
+    return CallInfo(**{**values, "tells": in_order(values["tells"])})
+
+
+def _record(session: Session, call: CallRow) -> Record:
+    query = (
+        select(EventRow.t, EventRow.kind, EventRow.type, EventRow.data)
+        .where(EventRow.call_id == call.id)
+        .order_by(EventRow.seq)
+    )
+    return Record(call.header, [_entry(*row) for row in session.execute(query)])
 
 
 def _entry(t: float, kind: str, type: str, data: Mapping[str, Any]) -> Entry:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from callbot.errors import CallbotError
+from callbot.store.news import Listener, spread
 
 BUSY_SECONDS = 5
 """How long a writer waits for another one of the same file, and a connection for its server."""
@@ -48,6 +49,8 @@ class Database:
         self.engine = engine
         self.name = name
         """For messages: a path, or a URL without its password."""
+        self.listeners: list[Listener] = []
+        """Told of what was written of calls, once it is committed."""
         self._writer = engine.execution_options(callbot_write=True)
 
     @contextlib.contextmanager
@@ -59,8 +62,10 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end, or leaves nothing if anything raised. Raises StoreError."""
-        with explained(self.name), Session(self._writer) as session, session.begin():
-            yield session
+        with explained(self.name), Session(self._writer) as session:
+            with session.begin():
+                yield session
+            spread(session, self.listeners)
 
     @contextlib.contextmanager
     def writing_connection(self) -> Iterator[Connection]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. Revisions are numbers of four digits, so that newer ones sort behind."""
 
 
@@ -133,7 +133,7 @@ class CallRow(Table):
     """One call. Its business need not be in the store: ``chat`` also runs on files."""
 
     __tablename__ = "calls"
-    __table_args__ = (Index(None, "business_id", "started_at"),)
+    __table_args__ = (Index(None, "business_id", "started_at"), Index(None, "caller_number", "started_at"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     business_id: Mapped[str]
@@ -163,6 +163,15 @@ class EventRow(Table):
     kind: Mapped[str]
     type: Mapped[str]
     data: Mapped[dict[str, Any]]
+
+
+class TellRow(Table):
+    """Something that a call shows and that makes it worth a look; see ``suspicion.Tell``."""
+
+    __tablename__ = "call_tells"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True)
+    tell: Mapped[str] = mapped_column(primary_key=True)
 
 
 class LeadRow(Table):
