@@ -112,6 +112,7 @@ class _Utterance:
         self.pieces: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         """Audio; then None, or what went wrong."""
         self.maker: asyncio.Task[None] | None = None
+        self.since = asyncio.get_running_loop().time()
 
 
 class TwilioLine:
@@ -119,7 +120,8 @@ class TwilioLine:
 
     ``opening``: the event that ``run`` begins with. ``end_call``: ends the call on the carrier's
     side; awaited once, after ``HangUp``. ``on_oracle``: takes a simulated caller's words, or None
-    where the recogniser is a real one. ``counts``: what came that should not have, by name.
+    where the recogniser is a real one. ``note`` gets ``voice_began`` (``mark``, ``seconds`` from Speak
+    to its first audio queued). ``counts``: what came that should not have, by name.
     """
 
     def __init__(
@@ -132,10 +134,12 @@ class TwilioLine:
         *,
         opening: ev.CallStarted | ev.CallResumed | None = None,
         on_oracle: Callable[[str], None] | None = None,
+        note: Callable[[ev.Note], None] = lambda note: None,
         dead_after: float = DEAD_LINE_SECONDS,
     ) -> None:
         self._transport, self._sid, self._ears, self._mouth = transport, start.stream_sid, ears, mouth
         self._end_call, self._on_oracle, self._dead_after = end_call, on_oracle, dead_after
+        self._note = note
         self._opening = opening or ev.CallStarted()
         self.gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
         self.counts: Counter[str] = Counter()
@@ -326,10 +330,13 @@ class TwilioLine:
             if isinstance(piece, Exception):
                 self._emit(ev.VoiceFailed(mark, f"{type(piece).__name__}: {piece}"))
                 return
-            length += len(piece)
             self._ears.bot_plays(piece)
             for begin in range(0, len(piece), MESSAGE_BYTES):
                 self._put(wire.media_frame(self._sid, piece[begin : begin + MESSAGE_BYTES]))
+            if piece and not length:
+                seconds = asyncio.get_running_loop().time() - utterance.since
+                self._note(ev.Note("voice_began", {"mark": mark, "seconds": seconds}))
+            length += len(piece)
         if not length:
             self._emit(ev.VoiceFailed(mark, "the voice gave no audio"))
             return

@@ -10,6 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from callbot.server import webhooks as at
+from callbot.server.access import Access
+from callbot.server.figures import figures
 from callbot.server.host import CallHost
 from callbot.server.media import MediaSockets
 from callbot.server.webhooks import Webhooks
@@ -54,5 +56,6 @@ def make_app(host: CallHost) -> Starlette:
         Route("/readyz", ready, methods=["GET"]),
         WebSocketRoute(at.MEDIA, sockets.serve),
         WebSocketRoute(f"{at.MEDIA}/", sockets.serve),
+        *figures(host, Access(host.options.admin_token)),
     ]
     return Starlette(routes=routes)

@@ -26,6 +26,8 @@ from callbot.models.registry import make_model
 from callbot.server.admission import LEASE_SECONDS, Admissions
 from callbot.server.delivery import Courier
 from callbot.server.directory import Directory
+from callbot.server.meters import CallMeters
+from callbot.server.metrics import Metrics
 from callbot.server.options import ServeOptions
 from callbot.server.phonecall import Admitted, CallObserver, Outcome, Parts, PhoneCall
 from callbot.server.signature import Signatures
@@ -42,6 +44,22 @@ SETTLE_SECONDS = 3.0
 """How long a stream that is over may take to be done with."""
 KEEP_UP_SECONDS = 10.0
 STALE_SECONDS = 3600.0
+LAG_SECONDS = 0.25
+"""How often the event loop is timed."""
+INCIDENTS = (
+    "calls_given_up",
+    "calls_resumed",
+    "calls_turned_away",
+    "hang_up_failed",
+    "numbers_unknown",
+    "sockets_crowded_out",
+    "sockets_never_started",
+    "sockets_unsigned",
+    "stream_errors",
+    "streams_refused",
+    "transfers_failed",
+    "webhooks_refused",
+)
 _OUTCOMES = 10_000
 _THREADS = 16
 
@@ -56,8 +74,9 @@ class CallHost:
         self.signatures = Signatures(options)
         self.observers: list[CallObserver] = []
         self.when_over: list[Callable[[PhoneCall], None]] = []
-        self.counts: Counter[str] = Counter()
-        """What metrics tell: webhooks refused, streams refused, hang-ups failed, ..."""
+        self.counts: Counter[str] = Counter(dict.fromkeys(INCIDENTS, 0))
+        """How often each of ``INCIDENTS`` has happened."""
+        self.metrics = Metrics()
         self.running: dict[str, PhoneCall] = {}
         self.draining = False
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -66,16 +85,19 @@ class CallHost:
         self._rest = TwilioCalls(options.credentials, api_url=options.twilio_api_url)
         self._loop = asyncio.get_running_loop()
         self.store: Store = open_store(options.database, busy_seconds=STORE_BUSY_SECONDS)
+        self.store.listeners.append(self.metrics.news)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="serve")
         self.speech = Speech(options)
         self.directory = Directory(self.store, self.speech, self._threads)
         self.admissions = Admissions(self.store, self.directory, self._threads, self.holder)
-        self.writer = Writer(self.store.live, self.holder, self._lost_lease)
+        self.writer = Writer(self.store.live, self.holder, self._lost_lease, self.metrics.commits.observe)
         self.parts = Parts(
             self.speech, self.model, self.fallback, self.writer, self._end_call, self.observers
         )
         self.courier = Courier(self.store, options.prompts_dir, self._threads, os.environ, self.holder)
-        self.when_over.append(lambda _: self.courier.wake())
+        meters = CallMeters(self.metrics, self.running)
+        self.observers.append(meters.observe)
+        self.when_over += [lambda _: self.courier.wake(), meters.over]
         self._outcomes: dict[str, Outcome] = {}
         self._empty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,7 +107,10 @@ class CallHost:
         """Load everything that the first call would wait for. Raises CallbotError for what is missing."""
         await self.directory.load()
         await self.speech.load()
-        self._tasks = [asyncio.create_task(work()) for work in (self._renew, self._keep_up, self.courier.run)]
+        self._tasks = [
+            asyncio.create_task(work())
+            for work in (self._renew, self._keep_up, self._time_the_loop, self.courier.run)
+        ]
 
     async def drain(self) -> None:
         """Take no new calls, and wait for those in progress, for at most ``drain_seconds``."""
@@ -198,6 +223,14 @@ class CallHost:
             return False
         return True
 
+    async def deliveries_waiting(self) -> int | None:
+        """Leads that are still to be delivered; None if the store cannot say."""
+        try:
+            async with asyncio.timeout(STORE_BUSY_SECONDS):
+                return await in_thread(self._threads, self.store.outbox.waiting)
+        except (StoreError, TimeoutError):
+            return None
+
     # --- within -----------------------------------------------------------------------------------
     def _remember(self, call_id: str, outcome: Outcome) -> None:
         self._outcomes[call_id] = outcome
@@ -233,6 +266,12 @@ class CallHost:
                 await in_thread(self._threads, self.store.live.renew, self.holder, mine, until)
             except StoreError as error:  # the calls go on; nobody takes them unless the carrier asks
                 _log.warning("leases were not renewed", extra={"error": str(error)})
+
+    async def _time_the_loop(self) -> None:
+        while True:
+            due = self._loop.time() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self.metrics.loop_lag.observe(max(0.0, self._loop.time() - due))
 
     async def _keep_up(self) -> None:
         while True:

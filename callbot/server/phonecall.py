@@ -154,9 +154,7 @@ class PhoneCall:
         else:
             self.call = Call.restore(rules, admitted.snapshot, clock.now())
             opening = ev.CallResumed()
-        ears = self.parts.speech.ears(
-            business, lambda note: self.record.note(clock.now(), note.type, **note.data)
-        )
+        ears = self.parts.speech.ears(business, self._noted)
         oracle = self.parts.speech.recogniser(business).name == "oracle"
         self._line = TwilioLine(
             transport,
@@ -166,6 +164,7 @@ class PhoneCall:
             self._end_call,
             opening=opening,
             on_oracle=ears.oracle if oracle else None,
+            note=self._noted,
         )
         self._journal = Journal(
             admitted.call_id, self.record, self.parts.writer, admitted.next_seq, admitted.admission
@@ -192,15 +191,24 @@ class PhoneCall:
             self._journal.observe(t, what, call)
             if isinstance(what, ev.ReplyDone):
                 expect_answer()
-            for observer in self.parts.observers:
-                try:
-                    observer(admitted.call_id, t, what, call)
-                except Exception:  # noqa: BLE001 - whoever looks on cannot break a call
-                    _log.exception("an observer broke", extra={"call": admitted.call_id})
+            self._show(t, what)
 
         self._driver = Driver(self.call, self._line, dialogue, self.record, clock=clock, observe=observe)
 
     _driver: Driver = field(init=False)
+
+    def _noted(self, note: ev.Note) -> None:
+        """What the line and the ears tell of the call."""
+        now = self._clock.now()
+        self.record.note(now, note.type, **note.data)
+        self._show(now, note)
+
+    def _show(self, t: float, what: ev.Event | ev.Command) -> None:
+        for observer in self.parts.observers:
+            try:
+                observer(self.admitted.call_id, t, what, self.call)
+            except Exception:  # noqa: BLE001 - whoever looks on cannot break a call
+                _log.exception("an observer broke", extra={"call": self.admitted.call_id})
 
     def _note_the_opening(self, now: float) -> None:
         admitted = self.admitted

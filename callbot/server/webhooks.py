@@ -73,12 +73,14 @@ class Webhooks:
                 )
                 return PlainTextResponse("forbidden", 403)
             document = await handler(fields)
+            seconds = time.perf_counter() - began
+            self._host.metrics.webhooks.labels(request.scope["path"]).observe(seconds)
             _log.info(
                 "webhook",
                 extra={
                     "path": request.scope["path"],
                     "call": fields["CallSid"],
-                    "ms": round(1000 * (time.perf_counter() - began), 1),
+                    "ms": round(1000 * seconds, 1),
                 },
             )
             return Response(document, media_type="text/xml")

@@ -64,10 +64,20 @@ class _Pending:
 
 
 class Writer:
-    """The one writer of a process. ``on_lost`` hears (in the writer's thread) of calls that others run now."""
+    """The one writer of a process.
 
-    def __init__(self, live: LiveCalls, holder: str, on_lost: Callable[[str], None]) -> None:
-        self._live, self._holder, self._on_lost = live, holder, on_lost
+    In the writer's thread, ``on_lost`` hears of calls that others run now, and ``on_commit`` how many
+    seconds each turn's commit took.
+    """
+
+    def __init__(
+        self,
+        live: LiveCalls,
+        holder: str,
+        on_lost: Callable[[str], None],
+        on_commit: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._live, self._holder, self._on_lost, self._on_commit = live, holder, on_lost, on_commit
         self._pending: dict[str, _Pending] = {}
         self._writing: Mapping[str, _Pending] = {}
         self._changed = threading.Condition()  # with a re-entrant lock
@@ -76,8 +86,6 @@ class Writer:
         """Commits of turns that took longer than ``DUE_SECONDS``."""
         self.failures = 0
         """Commits that the database refused; each is tried again."""
-        self.last_commit_seconds = 0.0
-        """From a turn's decision to its commit, the last time."""
         self._thread = threading.Thread(target=self._run, name="call-writer", daemon=True)
         self._thread.start()
 
@@ -190,11 +198,13 @@ class Writer:
 
     def _done(self, call_id: str, pending: _Pending) -> None:
         if pending.urgent_since is not None:
-            self.last_commit_seconds = time.monotonic() - pending.urgent_since
-            if self.last_commit_seconds > DUE_SECONDS:
+            seconds = time.monotonic() - pending.urgent_since
+            self._on_commit(seconds)
+            if seconds > DUE_SECONDS:
                 self.late += 1
-                seconds = round(self.last_commit_seconds, 3)
-                _log.warning("a turn was committed late", extra={"call": call_id, "seconds": seconds})
+                _log.warning(
+                    "a turn was committed late", extra={"call": call_id, "seconds": round(seconds, 3)}
+                )
         for loop, done in pending.waiters:
             loop.call_soon_threadsafe(_resolve, done)
 

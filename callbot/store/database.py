@@ -14,6 +14,7 @@ from callbot.store.calls import Calls
 from callbot.store.engine import BUSY_SECONDS, Database, StoreError, connect, set_wal
 from callbot.store.leads import Leads
 from callbot.store.live import LiveCalls
+from callbot.store.news import Listener
 from callbot.store.outbox import Outbox
 from callbot.store.privacy import Personal
 from callbot.store.tables import REVISION
@@ -32,6 +33,11 @@ class Store:
         self.live = LiveCalls(database)
         self.outbox = Outbox(database)
         self.personal = Personal(database)
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Told what becomes of calls in this store, by this process, once it is committed."""
+        return self._database.listeners
 
     @property
     def name(self) -> str:

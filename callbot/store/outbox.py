@@ -12,7 +12,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from callbot.store.engine import Database
@@ -122,6 +122,12 @@ class Outbox:
             again = session.execute(given_up.returning(DeliveryRow.call_id)).all()
             waiting = query.where(DeliveryRow.due_at > now).values(due_at=now)
             return len(again) + len(session.execute(waiting.returning(DeliveryRow.call_id)).all())
+
+    def waiting(self) -> int:
+        """How many are still to be sent, or sent again."""
+        with self._database.read() as session:
+            count = select(func.count()).where(DeliveryRow.due_at.is_not(None))
+            return session.execute(count).scalar_one()
 
     def list(
         self, *, business: str | None = None, open_only: bool = False, limit: int | None = None

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -95,6 +95,7 @@ class Bot:
     port: int = field(default_factory=free_port)
     url: str = ""
     more: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> Bot:
@@ -119,7 +120,7 @@ class Bot:
         self.process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**clean, "TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN},
+            env={**clean, "TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, **self.environment},
             stderr=self._log,
         )
         deadline = time.monotonic() + 30
