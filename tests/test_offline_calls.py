@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -539,3 +541,38 @@ def test_a_call_is_the_same_in_every_process(tmp_path: Path) -> None:
         [row] = json.loads((tmp_path / f"{order}.json").read_text(encoding="utf-8"))["scenarios"]
         said.add(" | ".join(turn["bot"] for turn in row["runs"][0]["turns"]))
     assert len(said) == 1
+
+
+def test_a_loaded_model_reads_no_file_when_it_is_asked() -> None:
+    """Else the first question of a server stops all its calls for half a second."""
+    program = """
+import asyncio, datetime as dt, sys
+from offline_talk import DENTIST
+from callbot.events import BotSaid, CallerSaid, Occasion
+from callbot.models.base import Request
+from callbot.models.offline.model import OfflineModel
+
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
+
+async def main():
+    model = OfflineModel()
+    await model.load([DENTIST])
+    print(sum(path.endswith(".yaml") for path in opened))
+    opened.clear()
+    said = (BotSaid(DENTIST.greeting.text), CallerSaid("קוראים לי דן שמש, 0521112222, מחר בבוקר"))
+    now = dt.datetime.now(dt.UTC)
+    request = Request(DENTIST, said, {}, ("full_name",), Occasion.CALLER_SPOKE, "", now, None, 10.0)
+    async for _ in model.stream(request):
+        pass
+    print(len(opened))
+
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=120
+    )
+    loading, asking = map(int, done.stdout.split())
+    assert loading > 0
+    assert asking == 0

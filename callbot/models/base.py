@@ -7,9 +7,9 @@ with the JSON of the reply contract (``reply.py``), in pieces of any size.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from callbot.business import Business
 from callbot.errors import CallbotError
@@ -121,6 +121,15 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+        ...
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A model whose first answer would be slow, unless it is loaded before."""
+
+    async def load(self, businesses: Iterable[Business]) -> None:
+        """Do beforehand, off the event loop, what the first questions of these businesses would wait for."""
         ...
 
 

@@ -81,6 +81,11 @@ class Directory:
                     f"{spoken.clips.missing[answering.business.greeting.text]}"
                 )
 
+    @property
+    def businesses(self) -> list[Business]:
+        """Everybody who answers calls now."""
+        return [answering.business for answering in self._everybody()]
+
     async def refresh(self) -> None:
         """See what is active in the store now. Raises CallbotError."""
         for version in await in_thread(self.threads, _active_versions, self.store):

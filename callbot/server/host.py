@@ -21,7 +21,7 @@ from callbot.events import EndedBy
 from callbot.lines.twilio import Transport
 from callbot.lines.twilio_rest import HangUpFailed, TwilioCalls
 from callbot.lines.twilio_wire import Start
-from callbot.models.base import Model
+from callbot.models.base import Loadable, Model
 from callbot.models.registry import make_model
 from callbot.server.admission import LEASE_SECONDS, Admissions
 from callbot.server.delivery import Courier
@@ -107,6 +107,9 @@ class CallHost:
         """Load everything that the first call would wait for. Raises CallbotError for what is missing."""
         await self.directory.load()
         await self.speech.load()
+        for model in (self.model, self.fallback):
+            if isinstance(model, Loadable):
+                await model.load(self.directory.businesses)
         self._tasks = [
             asyncio.create_task(work())
             for work in (self._renew, self._keep_up, self._time_the_loop, self.courier.run)

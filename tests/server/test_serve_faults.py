@@ -306,7 +306,9 @@ async def test_a_call_survives_odd_frames(bot: Bot, store: Store) -> None:
     await stream.until(2)
     await stream.stop()
     await eventually(lambda: store.calls.get(caller.call_sid).ended_at)
-    (over,) = (line for line in bot.logs("call over") if line["call"] == caller.call_sid)
+    (over,) = await eventually(
+        lambda: [line for line in bot.logs("call over") if line["call"] == caller.call_sid]
+    )
     assert over["counts"] == {
         "ignored": 2,
         "bad_frame": 7,
