@@ -17,19 +17,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from callbot.evals.report import HazardCurve, Report, RunReport, ScenarioReport
 from callbot.files import write_whole
 from callbot.reporting import comparison as told
-from callbot.reporting import overview, view
-from callbot.reporting.bidi import Direction, direction, pieces, printable
+from callbot.reporting import markup, overview, view
 from callbot.reporting.earlier import comparison_beside
 from callbot.reporting.hazard import hazard_svg, summary
 from callbot.reporting.metrics import metrics
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _RIGHT_TO_LEFT = {"he", "iw", "ar", "fa", "ur", "yi"}
 _OPEN = 25
 """Failing calls that are open at first: more would take the browser longer than a reader wants to wait."""
@@ -44,22 +41,17 @@ def write_html(report: Report, path: Path, folder: Path | None = None) -> None:
 
 def page(report: Report, folder: Path, prefix: str = ".") -> str:
     """The page of a run, as HTML. ``prefix``: the way from the page to the run's folder."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"said": _said, "dir": _direction, "worded": view.worded}
-    style, script = (_source(name) for name in ("report.css", "report.js"))
+    templates = markup.environment()
+    templates.filters["worded"] = view.worded
+    style = "\n".join(map(markup.source, ("transcript.css", "report.css")))
+    script = markup.source("report.js")
     anchor = _anchors()
     calls = [
         _call(scenario, anchor(scenario.name), prefix)
         for outcome in view.OUTCOMES
         for scenario in view.with_outcome(report, outcome)
     ]
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         report=report,
         view=view,
         overview=overview,
@@ -130,18 +122,6 @@ def _curve(curve: HazardCurve) -> Markup:
     return Markup(re.sub(r"<style>.*?</style>", "", hazard_svg(curve)))  # noqa: S704  # escaped where it is made
 
 
-def _said(text: object) -> Markup:
-    """A text of which dialled numbers stand alone, so that right-to-left words leave their order be."""
-    parts = pieces(printable(str(text)))
-    return Markup("").join(
-        Markup('<bdi dir="ltr">{}</bdi>').format(p) if number else escape(p) for p, number in parts
-    )
-
-
-def _direction(text: object, otherwise: Direction = "ltr") -> Direction:
-    return direction(printable(str(text)), otherwise)
-
-
 def _anchors() -> Callable[[str], str]:
     """Give each name an id that is still its own on the page of another run."""
     used: dict[str, int] = {}
@@ -152,10 +132,6 @@ def _anchors() -> Callable[[str], str]:
         return slug if used[slug] == 1 else f"{slug}--{used[slug]}"
 
     return anchor
-
-
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8").strip()
 
 
 def _hash(source: str) -> str:
