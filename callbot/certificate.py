@@ -18,6 +18,14 @@ EARLY = 0.25
 LATE = 5.0
 """Seconds by which it may open later: the carrier's own fetch of the file, and its handshake."""
 
+GOES_BY = frozenset(
+    {
+        *("call_started", "call_resumed", "speak", "played", "clear_audio", "voice_failed", "caller_hung_up"),
+        *(CARRIER_PLAYED, "mark_lost"),
+    }
+)
+"""Types of the entries that decide: a Record of these alone gets the same certificate."""
+
 Result = Literal["pass", "fail", "caller_left"]
 
 

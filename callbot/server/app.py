@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from callbot.server import webhooks as at
 from callbot.server.access import Access
+from callbot.server.admin.routes import admin_routes
 from callbot.server.figures import figures
 from callbot.server.host import CallHost
 from callbot.server.media import MediaSockets
@@ -56,6 +57,7 @@ def make_app(host: CallHost) -> Starlette:
         Route("/readyz", ready, methods=["GET"]),
         WebSocketRoute(at.MEDIA, sockets.serve),
         WebSocketRoute(f"{at.MEDIA}/", sockets.serve),
-        *figures(host, Access(host.options.admin_token)),
     ]
+    access = Access(host.options.admin_token)
+    routes += [*figures(host, access), *admin_routes(host, access)]
     return Starlette(routes=routes)

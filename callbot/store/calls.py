@@ -29,6 +29,10 @@ class CallExists(StoreError):
     """A call of this id is already in the database."""
 
 
+class UnknownCall(StoreError):
+    """There is no such call."""
+
+
 class NumberTaken(StoreError):
     """An entry of this number is already written."""
 
@@ -156,7 +160,7 @@ class Calls:
         with self._database.read() as session:
             row = session.execute(_INFO.where(CallRow.id == call_id)).first()
         if row is None:
-            raise _unknown(call_id)
+            raise unknown_call(call_id)
         return _info(*row)
 
     def find(self, start_of_id: str) -> CallInfo:
@@ -166,7 +170,7 @@ class Calls:
             found = [_info(*row) for row in session.execute(query.limit(6))]
         exact = [call for call in found if call.id == start_of_id]
         if not found or not start_of_id:
-            raise _unknown(start_of_id)
+            raise unknown_call(start_of_id)
         if len(found) > 1 and not exact:
             ids = ", ".join(call.id for call in found[:5])
             raise StoreError(f'several calls begin with "{start_of_id}": {ids}{" ..." if found[5:] else ""}')
@@ -211,15 +215,16 @@ def how_it_ended(record: Record) -> tuple[str | None, str | None]:
 
 
 # --- within a transaction -------------------------------------------------------------------------
-def _unknown(call_id: str) -> StoreError:
-    return StoreError(f'unknown call "{call_id}"; see: callbot calls list')
+def unknown_call(call_id: str) -> UnknownCall:
+    """What is said of a call that is not there."""
+    return UnknownCall(f'unknown call "{call_id}"; see: callbot calls list')
 
 
 def call_row(session: Session, call_id: str) -> CallRow:
     """A call's row. Raises StoreError if it is unknown."""
     call = session.get(CallRow, call_id)
     if call is None:
-        raise _unknown(call_id)
+        raise unknown_call(call_id)
     return call
 
 
@@ -316,8 +321,9 @@ def _record(session: Session, call: CallRow) -> Record:
         .where(EventRow.call_id == call.id)
         .order_by(EventRow.seq)
     )
-    return Record(call.header, [_entry(*row) for row in session.execute(query)])
+    return Record(call.header, [entry_of_row(*row) for row in session.execute(query)])
 
 
-def _entry(t: float, kind: str, type: str, data: Mapping[str, Any]) -> Entry:
+def entry_of_row(t: float, kind: str, type: str, data: Mapping[str, Any]) -> Entry:
+    """The entry that a row of ``call_events`` holds."""
     return entry_from_json({"t": t, "kind": kind, "type": type, **data})

@@ -16,6 +16,7 @@ from callbot.store.leads import Leads
 from callbot.store.live import LiveCalls
 from callbot.store.news import Listener
 from callbot.store.outbox import Outbox
+from callbot.store.overview import Overview
 from callbot.store.privacy import Personal
 from callbot.store.tables import REVISION
 
@@ -32,6 +33,7 @@ class Store:
         self.leads = Leads(database)
         self.live = LiveCalls(database)
         self.outbox = Outbox(database)
+        self.overview = Overview(database)
         self.personal = Personal(database)
 
     @property
