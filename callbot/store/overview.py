@@ -25,14 +25,14 @@ OPENING = dt.timedelta(hours=1)
 BROKE_OFF = "nobody"
 """Stands for calls that nobody ended, in ``Wanted.ended_by``."""
 
-State = Literal["talking", "ringing", "lost", "over"]
+State = Literal["talking", "opening", "lost", "over"]
 _SHORTEST = 4
 """Digits that are looked for in callers' numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedCall:
-    """A call and where it stands: ``lost`` lost its line, which may come back."""
+    """A call and where it stands: ``opening`` has no line yet, ``lost`` has none any more, which may come back."""
 
     info: CallInfo
     state: State
@@ -156,7 +156,7 @@ def _call(row: Any) -> ListedCall:
     *info, in_progress, leased, answered = row
     state: State = "over"
     if in_progress:
-        state = "talking" if leased else "lost" if answered else "ringing"
+        state = "talking" if leased else "lost" if answered else "opening"
     return ListedCall(CallInfo(*info), state)
 
 

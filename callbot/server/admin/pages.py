@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -29,7 +29,7 @@ PAGE = 25
 RUNNING = 100
 """Calls in progress that are shown."""
 
-STATES = {"talking": "on the phone", "ringing": "ringing", "lost": "line lost", "over": "over"}
+STATES = {"talking": "on the phone", "opening": "opening", "lost": "line lost", "over": "over"}
 ENDERS: Mapping[str | None, str] = {
     EndedBy.MODEL: "the bot",
     EndedBy.CALLER: "the caller",
@@ -97,6 +97,9 @@ class CallView:
     record: Record
     business: Business | None = None
     lead: Lead | None = None
+    seen_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    """When somebody began to look: until when a call in progress is measured, so that what is sent of
+    it changes only with the call. Browsers count on by themselves."""
 
     @property
     def info(self) -> CallInfo:
@@ -128,10 +131,10 @@ class CallView:
         """The lead; of a call whose words are not kept, the one in the store."""
         return self.course.turns[-1].lead or (self.lead.fields if self.lead else {})
 
-    def label(self, field: str) -> str:
+    def label(self, name: str) -> str:
         """What the business calls a field."""
         known = {one.name: one.label for one in self.business.fields} if self.business else {}
-        return known.get(field) or field.replace("_", " ")
+        return known.get(name) or worded(name)
 
     @property
     def transfer(self) -> str | None:
@@ -192,9 +195,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def length(info: CallInfo) -> str:
-    """How long a call has lasted."""
-    return clock(((info.ended_at or dt.datetime.now(dt.UTC)) - info.started_at).total_seconds())
+def length(info: CallInfo, seen_at: dt.datetime | None = None) -> str:
+    """How long a call has lasted, until it ended or is seen (now)."""
+    return clock(((info.ended_at or seen_at or dt.datetime.now(dt.UTC)) - info.started_at).total_seconds())
 
 
 def address(call_id: str) -> str:
@@ -310,7 +313,12 @@ class Pages:
         module = self._module("call")
         changed = [turn for turn in view.course.turns if turn.changed > after]
         turns = {f"turn-{turn.place}": str(module.turn(turn, view)) for turn in changed}
-        return {"state": str(module.state(view)), "facts": str(module.facts(view)), **turns}
+        return {
+            "state": str(module.state(view)),
+            "facts": str(module.facts(view)),
+            "more": str(module.more(view)),
+            **turns,
+        }
 
     def _page(self, name: str, **values: Any) -> str:
         return self._templates.get_template(f"{name}.html.j2").render(**values)

@@ -20,6 +20,8 @@ Heard = Literal["waiting", "speaking", "heard", "cut", "unheard", "assumed"]
 Guard = Literal["", "asked", "accepted", "refused", "withdrawn"]
 """Of a request to end. ``withdrawn``: the caller spoke before it could be carried out."""
 
+_OF_ANSWERS = (ev.SpeechKind.REPLY, ev.SpeechKind.FILLER, ev.SpeechKind.APOLOGY)
+"""What is said while an answer is awaited, and as one."""
 _REMARKS = {
     "contract_fault": "departs from the contract: {fault}",
     "invalid_value": "not a valid {field}: {value}",
@@ -92,6 +94,22 @@ class Turn:
     def decisions(self) -> list[Decision]:
         """Questions that were put to the model in it."""
         return [item for item in self.items if isinstance(item, Decision)]
+
+    @property
+    def told(self) -> list[Item]:
+        """What happened, in the order in which it is read: what the model decided behind its words."""
+        told: list[Item] = []
+        waiting: list[Item] = []
+        for item in self.items:
+            if isinstance(item, Said) and item.kind in _OF_ANSWERS:
+                told.append(item)
+            elif isinstance(item, Remark):
+                (waiting or told).append(item)
+            else:
+                told += waiting
+                waiting = [item] if isinstance(item, Decision) else []
+                told += [] if waiting else [item]
+        return told + waiting
 
 
 class Course:

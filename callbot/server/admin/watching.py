@@ -45,6 +45,7 @@ class Watching:
         view = await self._reading.call(call_id)
         shown = -1 if after > view.course.last else after
         known: object = None
+        sent: dict[str, str] = {}
         async for beat in self._beats(CALL_SECONDS):
             if beat:
                 yield beat
@@ -58,9 +59,13 @@ class Watching:
                 _log.warning("a watched call cannot be read", extra={"call": call_id, "error": str(error)})
                 continue
             shown = view.course.last
-            yield _message("news" if view.live else "over", blocks, shown)
+            news = {name: html for name, html in blocks.items() if sent.get(name) != html}
+            sent |= news
             if not view.live:
+                yield _message("over", news, shown)
                 return
+            if news:
+                yield _message("news", news, shown)
 
     async def calls(self, wanted: Wanted) -> AsyncIterator[str]:
         """How the list of calls changes, on its first page."""
