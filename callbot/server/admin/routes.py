@@ -7,6 +7,7 @@ A browser shows the token once, in a form, and gets a cookie that proves it; any
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
@@ -38,6 +39,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+_PAGE = re.compile(rf"{CALLS}/calls/[^/\\\\]+")
 _WRONG = "This is not the token."
 _TOO_MANY = "Too many wrong tokens; try again in a few seconds."
 
@@ -206,8 +208,8 @@ def _full() -> Response:
 
 
 def _ours(path: str) -> str:
-    """An address of these pages, for after the login; nobody else's."""
-    return path if path.startswith(f"{CALLS}/calls/") and path.isprintable() and "\\" not in path else CALLS
+    """A page of these, for after the login; nobody else's, and no stream of events."""
+    return path if _PAGE.fullmatch(path) and path.isprintable() else CALLS
 
 
 def _wanted(query: Mapping[str, str]) -> Wanted:
