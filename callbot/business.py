@@ -188,7 +188,9 @@ class Privacy(StrictModel):
     """What is recorded of callers."""
 
     record_audio: bool = False
-    """Whether callers are recorded."""
+    """Whether callers are recorded on the phone; they must be told, see ``notice``."""
+    notice: OptionalWords = None
+    """The words of ``greeting.text`` that tell callers that they are recorded."""
     keep: Keep = Keep()
     """How long what is kept is kept."""
 
@@ -292,9 +294,27 @@ class Business(StrictModel):
                 if name not in fields:
                     message = f'there is no field "{name}"{suggestion(name, fields)}'
                     yield ("end_reasons", index, "needs", place), message
+        yield from self._unannounced()
         for index, number in enumerate(self.phone_numbers):
             if not re.match(_E164, number) and not phone_e164(number, self.phone_region):
                 yield ("phone_numbers", index), f'must be {_PHONE.what}; found "{number}"'
+
+    def _unannounced(self) -> Iterator[tuple[Location, str]]:
+        """What would keep recorded callers from knowing it."""
+        notice, greeting = self.privacy.notice, self.greeting
+        if self.privacy.record_audio and notice is None:
+            message = (
+                "needs privacy.notice: tell callers in greeting.text that they are recorded, and repeat "
+                "those words there; or set it to false"
+            )
+            yield ("privacy", "record_audio"), message
+        elif notice is not None and " ".join(notice.split()) not in " ".join(greeting.text.split()):
+            yield ("privacy", "notice"), f'greeting.text does not say "{notice}"; put it there, word for word'
+        if self.privacy.record_audio and greeting.barge_in:
+            message = (
+                "lets callers cut off the notice that they are recorded; set it or record_audio to false"
+            )
+            yield ("greeting", "barge_in"), message
 
     @cached_property
     def required(self) -> tuple[str, ...]:

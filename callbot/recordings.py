@@ -6,13 +6,14 @@ A call's files are in a folder of its id, or beside one another under its id wit
 from __future__ import annotations
 
 import datetime as dt
+import glob
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from callbot.errors import CallbotError
 
-_SOUND = {".wav", ".flac", ".ogg", ".mp3"}
+SOUND = {".wav", ".flac", ".ogg", ".mp3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ class Recorded:
     @property
     def audio(self) -> tuple[Path, ...]:
         """Its files of sound."""
-        return tuple(path for path in self.files if path.suffix.lower() in _SOUND)
+        return tuple(path for path in self.files if path.suffix.lower() in SOUND)
 
     @property
     def words(self) -> tuple[Path, ...]:
         """Its other files: they hold what was said."""
-        return tuple(path for path in self.files if path.suffix.lower() not in _SOUND)
+        return tuple(path for path in self.files if path.suffix.lower() not in SOUND)
 
 
 def recorded_calls(recordings_dir: Path) -> list[Recorded]:
@@ -50,6 +51,13 @@ def recorded_calls(recordings_dir: Path) -> list[Recorded]:
         return [_recorded(call_id, tuple(found)) for call_id, found in files.items() if found]
     except OSError as error:
         raise CallbotError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def files_of(recordings_dir: Path, call_id: str) -> list[Path]:
+    """The files that one call has left."""
+    folder = recordings_dir / "calls"
+    beside = (path for path in folder.glob(f"{glob.escape(call_id)}.*") if path.is_file())
+    return sorted([*beside, *(path for path in (folder / call_id).rglob("*") if path.is_file())])
 
 
 def remove(*paths: Path) -> None:

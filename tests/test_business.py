@@ -191,6 +191,16 @@ WRONG: dict[str, list[str]] = {
     GOOD + "privacy: {record_audio: perhaps}": [
         f'{NEXT}: privacy.record_audio: must be true or false; found "perhaps"'
     ],
+    GOOD + "privacy: {record_audio: true}": [
+        f"{NEXT}: privacy.record_audio: needs privacy.notice: tell callers in greeting.text that they are recorded, and repeat those words there; or set it to false"
+    ],
+    GOOD + "privacy: {record_audio: true, notice: we record}": [
+        f'{NEXT}: privacy.notice: greeting.text does not say "we record"; put it there, word for word'
+    ],
+    GOOD.replace("{text: hello}", "{text: hello, mode: stream, barge_in: true}")
+    + "privacy: {record_audio: true, notice: hello}": [
+        "3: greeting.barge_in: lets callers cut off the notice that they are recorded; set it or record_audio to false"
+    ],
     GOOD + "privacy: {keep: {audio: 30}}": [
         f'{NEXT}: privacy.keep.audio: must be a number of days or hours, such as 30d or 12h; found "30"'
     ],

@@ -78,6 +78,24 @@ def test_purge_removes_what_each_business_keeps_no_longer(project: Path) -> None
     assert "ruti: removed 0 transcripts and 0 files of them older than 10d, 0 audio files" in again
 
 
+def test_sound_goes_by_its_business_even_if_no_record_is_left(project: Path) -> None:
+    """The names of ``talk`` and of recorded phone calls; a call that goes on keeps its own."""
+    calls = project / "recordings" / "calls"
+    lone = [calls / "old.wav", calls / "young" / "stream-1.wav", calls / "on" / "stream-1.wav"]
+    for path in (calls / "old" / "record.jsonl", calls / "young" / "record.jsonl"):
+        path.unlink()
+    for path in lone:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"RIFF")
+    with open_store(f"sqlite:///{project}/callbot.db") as store:
+        header = call_record("on", at=ago(days=1)).header
+        store.live.begin("on", header, "n1", NOW + dt.timedelta(minutes=9))
+        store.live.admit("on", "n1", "me", NOW + dt.timedelta(minutes=9))
+    done = callbot("calls", "purge", cwd=project)
+    assert "ruti: removed 1 transcripts and 0 files of them older than 10d, 4 audio files" in done.stdout
+    assert [path.exists() for path in lone] == [False, False, True]
+
+
 def test_a_business_that_cannot_be_read_keeps_everything_from_being_removed(project: Path) -> None:
     """A broken file must not mean the default."""
     (project / "prompts" / "ruti.yaml").write_text("id: ruti\nprivacy: {keep: 3}\n", encoding="utf-8")
@@ -178,7 +196,10 @@ def test_a_number_is_found_however_it_is_written(digits: int, between: str, arou
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("privacy: {record_audio: true}", "ruti: privacy.record_audio is true, but serve records no audio"),
+        (
+            "privacy: {record_audio: true}",
+            "ruti.yaml:11: privacy.record_audio: needs privacy.notice: tell callers in greeting.text",
+        ),
         (
             "deliver: {webhook: 'https://example.com/', secret_env: NO_SUCH_SECRET}",
             "ruti: deliver.secret_env: the environment variable NO_SUCH_SECRET is not set",

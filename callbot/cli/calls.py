@@ -9,6 +9,8 @@ import typer
 from callbot.cli.storing import BusinessOption, DatabaseOption, LimitOption, PromptsOption, SinceOption
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callbot.record import Record
     from callbot.store.calls import CallInfo
     from callbot.store.leads import Lead
@@ -95,6 +97,7 @@ def show(
     """Show a call: what was said, what the model wanted, what was captured, how it ended."""
     from callbot.cli.storing import store_of
     from callbot.config import load_settings
+    from callbot.recordings import SOUND, files_of
 
     settings = load_settings(database=database)
     with store_of(settings) as store:
@@ -102,10 +105,11 @@ def show(
         record = store.calls.load_record(found.id)
         call = _judged(found, record)
         lead = store.leads.get(call.id)
+    sound = [path for path in files_of(settings.recordings_dir, call.id) if path.suffix.lower() in SOUND]
     if as_json:
-        _print_json(call, record, lead, events=events)
+        _print_json(call, record, lead, sound, events=events)
     else:
-        _print_call(call, record, lead, settings.bidi, events=events)
+        _print_call(call, record, lead, sound, settings.bidi, events=events)
 
 
 @app.command()
@@ -119,6 +123,7 @@ def purge(
     Transcripts and Records go after keep.transcript, audio files after keep.audio. The calls and their
     leads stay; see: callbot forget. A business that is not known any more keeps what a new one would.
     """
+    import dataclasses
     import datetime as dt
 
     from callbot.business import Privacy
@@ -130,7 +135,14 @@ def purge(
     settings = load_settings(database=database, prompts_dir=prompts_dir)
     folder, now = settings.prompts_dir or DEFAULT_PROMPTS_DIR, dt.datetime.now(dt.UTC)
     with store_of(settings) as store:
-        recorded = list(recorded_calls(settings.recordings_dir))
+        found = recorded_calls(settings.recordings_dir)
+        told = store.personal.known([one.call_id for one in found])
+        recorded = [
+            dataclasses.replace(one, business=call.business, started_at=call.over_at or now)
+            if (call := told.get(one.call_id))
+            else one
+            for one in found
+        ]
         ids = sorted({*store.personal.businesses(), *(one.business or "" for one in recorded)})
         # Every business is read before anything is removed: one that cannot be read removes nothing.
         known = {name: answering_business(name, folder, store) for name in ids}
@@ -173,7 +185,9 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
-def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bool) -> None:
+def _print_json(
+    call: CallInfo, record: Record, lead: Lead | None, sound: list[Path], *, events: bool
+) -> None:
     from pydantic_core import to_json
 
     from callbot.certificate import greeting_certificate
@@ -186,6 +200,7 @@ def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bo
         "lead": plain(lead) if lead else None,
         "greeting": plain(greeting_certificate(record)),
         "transcript": [plain(line) for line in transcript(record)],
+        "sound": [str(path) for path in sound],
     }
     if events:
         data["header"] = record.header
@@ -193,7 +208,9 @@ def _print_json(call: CallInfo, record: Record, lead: Lead | None, *, events: bo
     typer.echo(to_json(data, indent=2).decode())
 
 
-def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *, events: bool) -> None:
+def _print_call(
+    call: CallInfo, record: Record, lead: Lead | None, sound: list[Path], bidi: str, *, events: bool
+) -> None:
     from callbot.certificate import greeting_certificate
     from callbot.cli.storing import local, print_line
     from callbot.reporting.transcript import transcript
@@ -218,6 +235,8 @@ def _print_call(call: CallInfo, record: Record, lead: Lead | None, bidi: str, *,
         print_line(f"greeting: {greeting_certificate(record)}", bidi)
     else:
         typer.echo("what was said is not kept, or not yet")
+    for path in sound:
+        typer.echo(f"recorded: {path}")
     typer.echo(_ending(call))
     if call.tells:
         typer.echo(f"suspect: {'; '.join(MEANING[tell] for tell in call.tells)}")

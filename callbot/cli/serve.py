@@ -114,6 +114,7 @@ def serve(
         stt=settings.stt,
         prompts_dir=settings.prompts_dir or DEFAULT_PROMPTS_DIR,
         clips_dir=settings.recordings_dir / "clips",
+        calls_dir=settings.recordings_dir / "calls",
         twilio_api_url=checked.api_url(settings.twilio_api_url),
         allow_espeak=allow_espeak,
         simulated_callers_only=simulated_callers_only,

@@ -89,7 +89,8 @@ def talk(
     """Talk to the bot aloud: the same call as on the telephone, on this machine.
 
     Space mutes the microphone, q hangs up once the bot has finished its sentence, Ctrl-C likewise,
-    and twice at once. The recording (you left, the bot right), the Record and the transcript go to
+    and twice at once. Every talk is recorded, whatever privacy.record_audio says of callers on the
+    phone: the recording (you left, the bot right), the Record and the transcript go to
     recordings/calls/, the call and the lead to the database.
     """
     from callbot.config import load_settings

@@ -1,11 +1,12 @@
-"""A talk as a stereo WAV file: the caller on the left, the bot on the right, aligned to the sample.
+"""A call as a stereo WAV file that only its owner may read: the caller on the left, the bot on the right.
 
-Both channels are what the sound card took and gave at the same moment of its own clock. The file is
-whole after every write, so that a process that is killed leaves what was said until then.
+Whoever writes it says what stands at the same moment of both channels. The file is whole after every
+write, so that a process that is killed leaves what was said until then.
 """
 
 from __future__ import annotations
 
+import os
 import wave
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _WRITE_BYTES = 32_000
 
 
 class Tape:
-    """Writes 16-bit samples at ``rate`` a second. Raises CallbotError where the file cannot be made."""
+    """Writes 16-bit samples at ``rate`` a second. Raises CallbotError where no new file can be made."""
 
     def __init__(self, path: Path, rate: int) -> None:
         self.path = path
@@ -24,7 +25,8 @@ class Tape:
         """Why nothing more is recorded, once the disk takes no more."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed with the call
+            self._bytes = open(path, "xb", opener=_private)  # noqa: SIM115 - closed with the call
+            self._file = wave.open(self._bytes, "wb")  # noqa: SIM115 - the same
         except OSError as error:
             raise CallbotError(f"{path} cannot be written: {error.strerror}") from error
         self._file.setnchannels(2)
@@ -42,10 +44,11 @@ class Tape:
     def close(self) -> None:
         """Write the rest. Idempotent."""
         self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            self.fault = self.fault or str(error.strerror)
+        for file in (self._file, self._bytes):
+            try:
+                file.close()
+            except OSError as error:
+                self.fault = self.fault or str(error.strerror)
 
     def _flush(self) -> None:
         frames = bytearray(2 * len(self._left))
@@ -59,3 +62,7 @@ class Tape:
                 self._file.writeframes(frames)
             except OSError as error:
                 self.fault = str(error.strerror)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -251,10 +251,6 @@ def retry_after(text: str | None, now: dt.datetime) -> float:
 
 def check_promises(business: Business, environment: Mapping[str, str]) -> None:
     """Refuse a business whose file promises what this server cannot do. Raises CallbotError."""
-    if business.privacy.record_audio:
-        raise CallbotError(
-            f"{business.id}: privacy.record_audio is true, but serve records no audio; set it to false"
-        )
     if business.deliver is not None:
         try:
             secret_of(business.deliver, environment)

@@ -30,6 +30,7 @@ from callbot.server.meters import CallMeters
 from callbot.server.metrics import Metrics
 from callbot.server.options import ServeOptions
 from callbot.server.phonecall import Admitted, CallObserver, Outcome, Parts, PhoneCall
+from callbot.server.recording import Recordings
 from callbot.server.signature import Signatures
 from callbot.server.speaking import Speech
 from callbot.server.threads import in_thread
@@ -91,8 +92,15 @@ class CallHost:
         self.directory = Directory(self.store, self.speech, self._threads)
         self.admissions = Admissions(self.store, self.directory, self._threads, self.holder)
         self.writer = Writer(self.store.live, self.holder, self._lost_lease, self.metrics.commits.observe)
+        self.recordings = Recordings(options.calls_dir, self._lost_recording)
         self.parts = Parts(
-            self.speech, self.model, self.fallback, self.writer, self._end_call, self.observers
+            self.speech,
+            self.model,
+            self.fallback,
+            self.writer,
+            self._end_call,
+            self.observers,
+            self.recordings,
         )
         self.courier = Courier(self.store, options.prompts_dir, self._threads, os.environ, self.holder)
         meters = CallMeters(self.metrics, self.running)
@@ -141,6 +149,7 @@ class CallHost:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.directory.close()
+        await asyncio.to_thread(self.recordings.stop, 10.0)
         left = await asyncio.to_thread(self.writer.stop, 10.0)
         if left:
             _log.error("calls could not be written before the end", extra={"calls": left})
@@ -253,6 +262,10 @@ class CallHost:
     def _lost_lease(self, call_id: str) -> None:
         """From the writer's thread: somebody else writes this call."""
         self._loop.call_soon_threadsafe(self._taken, call_id)
+
+    def _lost_recording(self) -> None:
+        """From any thread: a recording could not be written to its end."""
+        self._loop.call_soon_threadsafe(self.counts.update, ("recordings_lost",))
 
     def _taken(self, call_id: str) -> None:
         if (call := self.running.get(call_id)) is not None:

@@ -32,6 +32,8 @@ class ServeOptions:
     prompts_dir: Path
     clips_dir: Path
     """Where rendered sentences are kept."""
+    calls_dir: Path = Path("recordings/calls")
+    """Where calls are recorded, of businesses that do."""
     twilio_api_url: str = API_URL
     allow_espeak: bool = False
     simulated_callers_only: bool = False

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from callbot import events as ev
 from callbot.business import Transfer
 from callbot.call import Call
-from callbot.certificate import CARRIER_PLAYED
+from callbot.certificate import CARRIER_PLAYED, greeting_certificate
 from callbot.driver import Dialogue, Driver, RealClock
 from callbot.lines.twilio import Gone, Transport, TwilioLine
 from callbot.lines.twilio_wire import Start
@@ -28,6 +28,7 @@ from callbot.models.base import Model
 from callbot.record import Record, rules_from_json
 from callbot.server.directory import Answering
 from callbot.server.journal import Journal
+from callbot.server.recording import CallRecording, RecordedEars, Recordings
 from callbot.server.writer import Writer
 from callbot.store.live import Admission, Finish
 from callbot.suspicion import TRANSFERRED
@@ -81,6 +82,7 @@ class Parts:
     end_call: Callable[[str], Awaitable[None]]
     """Ends a call on the carrier's side, by its CallSid; never raises."""
     observers: Sequence[CallObserver]
+    recordings: Recordings
 
 
 class CallClock(RealClock):
@@ -114,6 +116,7 @@ class PhoneCall:
     _journal: Journal = field(init=False)
     _taken: asyncio.Event = field(default_factory=asyncio.Event)
     _lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _recording: CallRecording | None = None
 
     # --- what others may say ----------------------------------------------------------------------
     def taken(self) -> None:
@@ -141,6 +144,8 @@ class PhoneCall:
         finally:
             with contextlib.suppress(OSError, RuntimeError):
                 await transport.close(1000, "")
+            if self._recording is not None:
+                self._recording.close()
             self.done.set()
 
     def _prepare(self, transport: Transport, start: Start) -> None:
@@ -156,10 +161,12 @@ class PhoneCall:
             opening = ev.CallResumed()
         ears = self.parts.speech.ears(business, self._noted)
         oracle = self.parts.speech.recogniser(business).name == "oracle"
+        if business.privacy.record_audio:
+            self._recording = self.parts.recordings.begin(admitted.call_id, admitted.attempt)
         self._line = TwilioLine(
             transport,
             start,
-            ears,
+            ears if self._recording is None else RecordedEars(ears, self._recording),
             self.parts.speech.mouth(business, admitted.answering.spoken),
             self._end_call,
             opening=opening,
@@ -192,6 +199,9 @@ class PhoneCall:
             if isinstance(what, ev.ReplyDone):
                 expect_answer()
             self._show(t, what)
+            if self._recording is not None:
+                self._recording.observe(what)
+                self._begin_to_record(t, self._recording)
 
         self._driver = Driver(self.call, self._line, dialogue, self.record, clock=clock, observe=observe)
 
@@ -209,6 +219,18 @@ class PhoneCall:
                 observer(self.admitted.call_id, t, what, self.call)
             except Exception:  # noqa: BLE001 - whoever looks on cannot break a call
                 _log.exception("an observer broke", extra={"call": self.admitted.call_id})
+
+    def _begin_to_record(self, now: float, recording: CallRecording) -> None:
+        """Once the caller has heard the whole greeting, in which they are told of it."""
+        if recording.noticed:
+            return
+        if self.admitted.attempt == 1:
+            heard = greeting_certificate(self.record).result == "pass"
+        else:
+            heard = self.call.history.greeting_heard
+        if heard:
+            recording.notice_given()
+            self.record.note(now, "recorded", file=str(recording.path))
 
     def _note_the_opening(self, now: float) -> None:
         admitted = self.admitted

@@ -34,6 +34,14 @@ class Traces:
     """Of these, how many had arrived: the business has them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the row of a call says of it. ``over_at``: None while it may be going on."""
+
+    business: str
+    over_at: dt.datetime | None
+
+
 class Personal:
     """The personal data of a store. Every method raises StoreError."""
 
@@ -57,6 +65,19 @@ class Personal:
         )
         with self._database.read() as session:
             return tuple(session.execute(query).scalars())
+
+    def known(self, calls: Sequence[str]) -> dict[str, Known]:
+        """Those of these calls that the store knows, by id."""
+        running = CallRow.id.in_(_running())
+        found = {}
+        with self._database.read() as session:
+            for some in _portions(calls):
+                query = select(CallRow.id, CallRow.business_id, CallRow.started_at, CallRow.ended_at, running)
+                for call_id, business, started, ended, runs in session.execute(
+                    query.where(CallRow.id.in_(some))
+                ):
+                    found[call_id] = Known(business, None if runs else ended or started)
+        return found
 
     def purge(self, calls: Sequence[str]) -> int:
         """Remove what was said on these calls; how many entries that was. Leads stay."""

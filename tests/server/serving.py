@@ -358,6 +358,8 @@ class Stream:
     """What the bot sent, by event."""
     held: list[str] = field(default_factory=list)
     """Marks that were not returned yet."""
+    said: bytearray = field(default_factory=bytearray)
+    """All of the bot's audio."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     _bytes: int = 0
     _sequence: int = 1
@@ -422,7 +424,9 @@ class Stream:
         assert message["streamSid"] == self.stream_sid
         self.events.append(message["event"])
         if message["event"] == "media":
-            self._bytes += len(base64.b64decode(message["media"]["payload"], validate=True))
+            audio = base64.b64decode(message["media"]["payload"], validate=True)
+            self._bytes += len(audio)
+            self.said += audio
         elif message["event"] == "mark":
             self.audio.append(self._bytes)
             self._bytes = 0
