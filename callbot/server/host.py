@@ -33,6 +33,7 @@ from callbot.server.phonecall import Admitted, CallObserver, Outcome, Parts, Pho
 from callbot.server.recording import Recordings
 from callbot.server.signature import Signatures
 from callbot.server.speaking import Speech
+from callbot.server.strangers import Refusals
 from callbot.server.threads import in_thread
 from callbot.server.writer import Writer
 from callbot.store.database import Store, StoreError, open_store
@@ -78,6 +79,7 @@ class CallHost:
         self.counts: Counter[str] = Counter(dict.fromkeys(INCIDENTS, 0))
         """How often each of ``INCIDENTS`` has happened."""
         self.metrics = Metrics()
+        self.refusals = Refusals(self.counts)
         self.running: dict[str, PhoneCall] = {}
         self.draining = False
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -1,8 +1,8 @@
 """The media socket: who may open one, and what it is then used for.
 
 Before anything costly: the handshake's signature, a place among the sockets that have not started,
-``start`` in time, and the nonce that the call's webhook gave. Sockets that dawdle make room for
-newer ones, so that a flood of idle ones keeps no caller out.
+``start`` in time, and the nonce that the call's webhook gave. A captured handshake stays valid, so
+that sockets which dawdle make room for newer ones: a flood of idle ones keeps no caller out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import logging
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from callbot.lines.twilio import StreamRefused, open_stream
+from callbot.lines.twilio_wire import Start
 from callbot.server.host import CallHost
 from callbot.server.signature import HEADER
+from callbot.server.strangers import WaitingRoom, address_of
 from callbot.server.twiml import NONCE
 from callbot.store.database import StoreError
 
 START_SECONDS = 5.0
-WAITING_SOCKETS = 64
-"""Sockets that have not started yet; the oldest makes room for one more."""
+WAITING, WAITING_OF_ONE = 64, 16
+"""Sockets that have not started yet, of all addresses and of one."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,26 +63,26 @@ class MediaSockets:
 
     def __init__(self, host: CallHost) -> None:
         self._host = host
-        self._waiting: dict[asyncio.Task[object], None] = {}
-        """Sockets that have not started, oldest first."""
+        self._waiting: WaitingRoom[asyncio.Future[Start]] = WaitingRoom(WAITING, WAITING_OF_ONE)
 
     async def serve(self, socket: WebSocket) -> None:
         """Take a handshake and, if it may, run its call."""
         host = self._host
         if not host.signatures.socket(socket.scope["path"], socket.headers.get(HEADER)):
-            host.counts["sockets_unsigned"] += 1
-            _log.warning("a socket without a valid signature was refused")
+            host.refusals.note("sockets_unsigned", "a socket without a valid signature was refused")
             await socket.close(1008)
             return
         await socket.accept()
         transport = SocketTransport(socket)
         opening = asyncio.ensure_future(open_stream(transport, START_SECONDS))
-        self._make_room(opening)
+        client = socket.client.host if socket.client else None
+        address = address_of(client, socket.headers.getlist("x-forwarded-for"))
+        if (other := self._waiting.enter(opening, address)) is not None:
+            other.cancel()
         try:
             start = await opening
         except StreamRefused as error:
-            host.counts["sockets_never_started"] += 1
-            _log.warning("a socket never became a stream", extra={"why": error.why})
+            host.refusals.note("sockets_never_started", "a socket never became a stream", why=error.why)
             return
         except asyncio.CancelledError:
             if not opening.cancelled() or _being_cancelled():
@@ -89,7 +91,7 @@ class MediaSockets:
             await transport.close(1013, "too many sockets are waiting")
             return
         finally:
-            self._waiting.pop(opening, None)
+            self._waiting.leave(opening)
         if host.full:
             host.counts["streams_refused"] += 1
             await transport.close(1013, "full")
@@ -97,20 +99,13 @@ class MediaSockets:
         try:
             admitted = await host.admissions.admit(start.call_sid, start.parameters.get(NONCE, ""))
         except StoreError as error:
-            host.counts["streams_refused"] += 1
-            _log.warning("a stream was refused", extra={"call": start.call_sid, "why": str(error)})
+            host.refusals.note(
+                "streams_refused", "a stream was refused", call=start.call_sid[:64], why=str(error)
+            )
             await transport.close(1008, "refused")
             return
         _log.info("stream", extra={"call": admitted.call_id, "attempt": admitted.attempt})
         await host.run_call(admitted, transport, start)
-
-    def _make_room(self, opening: asyncio.Task[object] | asyncio.Future[object]) -> None:
-        assert isinstance(opening, asyncio.Task)
-        while len(self._waiting) >= WAITING_SOCKETS:
-            oldest = next(iter(self._waiting))
-            del self._waiting[oldest]
-            oldest.cancel()
-        self._waiting[opening] = None
 
 
 def _being_cancelled() -> bool:

@@ -228,8 +228,7 @@ class PhoneCall:
             heard = greeting_certificate(self.record).result == "pass"
         else:
             heard = self.call.history.greeting_heard
-        if heard:
-            recording.notice_given()
+        if heard and recording.notice_given():
             self.record.note(now, "recorded", file=str(recording.path))
 
     def _note_the_opening(self, now: float) -> None:

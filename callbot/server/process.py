@@ -12,6 +12,7 @@ import uvicorn
 
 from callbot.errors import CallbotError
 from callbot.server.app import make_app
+from callbot.server.connections import guarded_connections
 from callbot.server.host import CallHost
 from callbot.server.options import ServeOptions
 
@@ -78,6 +79,7 @@ async def _serve(config: uvicorn.Config, options: ServeOptions) -> None:
         try:
             await host.start()
             config.app = make_app(host)
+            config.http = guarded_connections(host.refusals)
             port = listener.getsockname()[1]
             _log.info("serving", extra={"url": options.public_url, "address": config.host, "port": port})
             await DrainingServer(config, host).serve(sockets=[listener])

@@ -116,9 +116,10 @@ class CallRecording:
         self._held: list[tuple[bytes, bytes]] = []
         self.noticed = self._over = False
 
-    def notice_given(self) -> None:
-        """The caller has heard that they are recorded. Idempotent."""
+    def notice_given(self) -> bool:
+        """The caller has heard that they are recorded. False if that took too long to have kept the beginning."""
         self.noticed = True
+        return not self._over
 
     def hear(self, audio: bytes) -> None:
         """The caller's next audio."""

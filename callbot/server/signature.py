@@ -32,10 +32,8 @@ class Signatures:
         self._validator = RequestValidator(options.credentials.auth_token)
         self._http, self._socket = options.public_url, options.socket_url
 
-    def form(self, path: str, query: str, body: bytes, signature: str | None) -> dict[str, str]:
+    def form(self, path: str, query: str, body: bytes, signature: str) -> dict[str, str]:
         """The fields of a signed POST of a form, a CallSid among them. Raises NotTwilio."""
-        if not signature:
-            raise NotTwilio("no signature")
         try:
             fields = parse_qsl(
                 body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"

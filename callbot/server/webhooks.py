@@ -64,14 +64,16 @@ class Webhooks:
             try:
                 body = await _body(request)
                 fields = self._host.signatures.form(
-                    request.scope["path"], request.url.query, body, request.headers.get(HEADER)
+                    request.scope["path"], request.url.query, body, request.headers[HEADER]
                 )
             except NotTwilio as error:
-                self._host.counts["webhooks_refused"] += 1
-                _log.warning(
-                    "a webhook was refused", extra={"path": request.scope["path"], "why": str(error)}
+                self._host.refusals.note(
+                    "webhooks_refused",
+                    "a webhook was refused",
+                    path=request.scope["path"],
+                    why=str(error),
                 )
-                return PlainTextResponse("forbidden", 403)
+                return PlainTextResponse("forbidden", 403, {"Connection": "close"})
             document = await handler(fields)
             seconds = time.perf_counter() - began
             self._host.metrics.webhooks.labels(request.scope["path"]).observe(seconds)
@@ -234,7 +236,9 @@ class Webhooks:
 
 
 async def _body(request: Request) -> bytes:
-    """The request's body, if it is a form of a size that Twilio sends. Raises NotTwilio."""
+    """The request's body, if it is signed and a form of a size that Twilio sends. Raises NotTwilio."""
+    if not request.headers.get(HEADER):
+        raise NotTwilio("no signature")
     if (
         request.headers.get("content-type", "").partition(";")[0].strip()
         != "application/x-www-form-urlencoded"
