@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -17,6 +18,17 @@ from callbot.lines import twilio_wire as wire
 from callbot.lines.twilio import Gone, TwilioLine
 
 
+class KeepingEars(ToldEars):
+    """Ears that keep what they hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = b""
+
+    def hear(self, audio: bytes) -> None:
+        self.heard += audio
+
+
 class Stage:
     """A line that runs, and what it has emitted."""
 
@@ -28,7 +40,8 @@ class Stage:
             self.ended.append(command)
 
         start = wire.Start(STREAM, "CA1")
-        self.line = TwilioLine(self.carrier, start, ToldEars(), mouth, end_call or end, dead_after=0.2)
+        self.ears = KeepingEars()
+        self.line = TwilioLine(self.carrier, start, self.ears, mouth, end_call or end, dead_after=0.2)
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self.line.run(self.events.append))
@@ -135,6 +148,24 @@ async def test_why_nothing_more_comes(act: Callable[[Carrier], None], why: Gone)
         act(stage.carrier)
         async with asyncio.timeout(3.0):
             assert await asyncio.shield(stage.line.gone) is why
+
+
+async def test_frames_doubled_missing_or_out_of_order_are_counted_and_the_line_goes_on():
+    """A doubled frame is heard once; what is late is heard late, what is missing is missing."""
+    async with Stage(PlainMouth()) as stage:
+        for sequence, chunk, letter in (
+            (1, 1, "a"),
+            (2, 2, "b"),
+            (2, 2, "b"),
+            (5, 5, "e"),
+            (4, 4, "d"),
+            (6, 6, "f"),
+        ):
+            media = {"chunk": str(chunk), "timestamp": str(20 * chunk), "payload": f"{letter * 4}"}
+            stage.carrier.say("media", sequenceNumber=str(sequence), media=media)
+        await stage.until(lambda: len(stage.ears.heard) == 15)
+        assert base64.b64encode(stage.ears.heard) == b"aaaabbbbeeeeddddffff"
+        assert stage.line.counts == {"duplicate": 1, "gap": 1, "out_of_order": 1}
 
 
 JSON = st.recursive(

@@ -152,6 +152,7 @@ class TwilioLine:
         self._discarded: set[int] = set()
         self._recent: deque[tuple[object, object, object]] = deque(maxlen=_REMEMBERED)
         self._sequence: int | None = None
+        self._chunk: int | None = None
         self._stopped_elsewhere = asyncio.Event()
         self._hanging_up: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -229,7 +230,7 @@ class TwilioLine:
             async with asyncio.timeout(self._dead_after) as alive:
                 while (frame := await self._transport.receive()) is not None:
                     message = wire.read_message(frame)
-                    if isinstance(message, wire.Stop):
+                    if isinstance(message, wire.Stop) and message.stream_sid == self._sid:
                         return Gone.STOPPED
                     if isinstance(message, wire.Media):
                         alive.reschedule(loop.time() + self._dead_after)
@@ -244,7 +245,7 @@ class TwilioLine:
         """Act on a message; the code to close the socket with if it went too far."""
         assert self._emit is not None
         match message:
-            case wire.Media() | wire.Mark() | wire.Key() if message.stream_sid != self._sid:
+            case wire.Media() | wire.Mark() | wire.Key() | wire.Stop() if message.stream_sid != self._sid:
                 return self._fault(wire.Bad("another stream's"), "wrong_stream")
             case wire.Media():
                 self._hear(message)
@@ -276,6 +277,10 @@ class TwilioLine:
             if self._sequence is not None and media.sequence < self._sequence:
                 self.counts["out_of_order"] += 1  # cannot be on TCP; 20 ms out of place do no harm
             self._sequence = media.sequence
+        if media.chunk is not None:
+            if self._chunk is not None and media.chunk > self._chunk + 1:
+                self.counts["gap"] += 1
+            self._chunk = max(media.chunk, self._chunk or 0)
         self._ears.hear(media.audio)
 
     def _played(self, name: str) -> None:

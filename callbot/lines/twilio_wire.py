@@ -37,12 +37,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """The caller's audio, mu-law 8 kHz, of any length. ``place`` tells a frame that came twice."""
+    """The caller's audio, mu-law 8 kHz, of any length.
+
+    ``place`` tells a frame that came twice. ``sequence`` counts all messages of a stream, ``chunk``
+    those of its audio.
+    """
 
     stream_sid: str
     audio: bytes
     place: tuple[object, object, object]
     sequence: int | None
+    chunk: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +120,9 @@ def _read(event: str, data: dict[str, Any]) -> Message:
         if media.get("track", "inbound") != "inbound":
             return Ignored("media of another track")
         audio = base64.b64decode(media["payload"], validate=True)
-        sequence = data.get("sequenceNumber")
-        place = (sequence, media.get("chunk"), media.get("timestamp"))
-        return Media(_text(data["streamSid"]), audio, place, _number(sequence))
+        sequence, chunk = data.get("sequenceNumber"), media.get("chunk")
+        place = (sequence, chunk, media.get("timestamp"))
+        return Media(_text(data["streamSid"]), audio, place, _number(sequence), _number(chunk))
     if event == "mark":
         return Mark(_text(data["streamSid"]), _text(data["mark"]["name"]))
     if event == "dtmf":

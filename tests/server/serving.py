@@ -363,6 +363,7 @@ class Stream:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     _bytes: int = 0
     _sequence: int = 1
+    _chunk: int = 0
     _reading: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -381,7 +382,8 @@ class Stream:
         """The caller's audio."""
         for frame in frames:
             payload = base64.b64encode(frame).decode()
-            place = {"chunk": str(self._sequence), "timestamp": str(20 * self._sequence)}
+            self._chunk += 1
+            place = {"chunk": str(self._chunk), "timestamp": str(20 * self._chunk)}
             await self.send("media", media={"track": "inbound", **place, "payload": payload})
 
     async def say(self, text: str) -> None:

@@ -294,12 +294,13 @@ async def test_a_call_survives_odd_frames(bot: Bot, store: Store) -> None:
         f'{{"event":"mark","streamSid":"{stream.stream_sid}","mark":{{"name":"somebody else\'s"}}}}',
         f'{{"event":"mark","streamSid":"{stream.stream_sid}","mark":7}}',
         '{"event":"media","streamSid":"MZother","media":{"payload":"AA=="}}',
+        '{"event":"stop","streamSid":"MZother","stop":{"callSid":"CAother"}}',
         f'{{"event":"media","streamSid":"{stream.stream_sid}","media":{{"track":"outbound","payload":"AA=="}}}}',
         "7",
     ]
     for frame in odd:
         await stream.socket.send(frame)
-    twice = '{"event":"media","sequenceNumber":"1","streamSid":"%s","media":{"chunk":"1","payload":"%s"}}'
+    twice = '{"event":"media","sequenceNumber":"1","streamSid":"%s","media":{"chunk":"0","payload":"%s"}}'
     for _ in range(2):
         await stream.socket.send(twice % (stream.stream_sid, "/" * 216))
     await stream.say("I am Dana")
@@ -313,7 +314,7 @@ async def test_a_call_survives_odd_frames(bot: Bot, store: Store) -> None:
         "ignored": 2,
         "bad_frame": 7,
         "unknown_mark": 1,
-        "wrong_stream": 1,
+        "wrong_stream": 2,
         "duplicate": 1,
     }
 
