@@ -195,12 +195,13 @@ def serving(folder: Path, rest: Rest, **settings: Any) -> Iterator[Bot]:
 
 # --- the REST API -----------------------------------------------------------------------------------
 class Rest:
-    """Where calls are ended. ``answers``: statuses for the next requests, 200 after them."""
+    """Where calls are ended. ``answers``: statuses for the next requests (0: none comes), 200 after them."""
 
     def __init__(self) -> None:
         self.ended: list[tuple[str, dict[str, str]]] = []
         """CallSid and form of each request."""
         self.answers: list[tuple[int, int | None]] = []
+        self.closing = threading.Event()
         rest = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -210,6 +211,9 @@ class Rest:
                 form = dict(pair.split("=") for pair in body.split("&"))
                 rest.ended.append((call, form))
                 status, code = rest.answers.pop(0) if rest.answers else (200, None)
+                if not status:
+                    rest.closing.wait(20)
+                    return
                 answer = {"sid": call, "status": "completed"}
                 if status >= 400:
                     answer = {"code": code, "message": "no", "status": status}
@@ -229,6 +233,7 @@ class Rest:
 
     def close(self) -> None:
         """Stop it."""
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -212,6 +212,7 @@ async def test_the_model_is_warm_before_the_caller_speaks(rest: Rest, tmp_path: 
         pytest.param([(400, 21220)], 1, id="it is not in progress"),
         pytest.param([(429, 20429), (503, None)], 3, id="again after a refusal that passes"),
         pytest.param([(401, 20003)], 1, id="no use in trying again"),
+        pytest.param([(0, None), (0, None)], 2, id="no answer"),
     ],
 )
 async def test_hanging_up_by_rest(

@@ -37,6 +37,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes = b""
+    client: object = None
 
     @property
     def wav(self):
@@ -57,6 +58,8 @@ class RecognitionServer:
         self.requests: list[Received] = []
         self.arrived = asyncio.Event()
         """Some audio of a request has come."""
+        self.warmed: list[object] = []
+        """The clients of HEAD requests, one for each."""
         self._answers: list[Answer] = []
 
     def will(self, *answers: Answer) -> None:
@@ -86,9 +89,10 @@ class RecognitionServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         method, path, _ = first.split(" ")
         if method == "HEAD":
+            self.warmed.append(writer.get_extra_info("peername"))
             writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             return True
-        received = Received(path, headers)
+        received = Received(path, headers, client=writer.get_extra_info("peername"))
         self.requests.append(received)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if headers.get("expect") == "100-continue":

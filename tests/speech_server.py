@@ -54,6 +54,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    client: object
 
 
 class SpeechServer:
@@ -63,6 +64,8 @@ class SpeechServer:
         self.requests: list[Received] = []
         self.hung_up = asyncio.Event()
         """A client left before its answer was complete."""
+        self.warmed: list[object] = []
+        """The clients of HEAD requests, one for each."""
         self._answers: list[Audio | Status | Drop] = []
 
     def will(self, *answers: Audio | Status | Drop) -> None:
@@ -98,9 +101,10 @@ class SpeechServer:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         method, path, _ = first.split(" ")
         if method == "HEAD":
+            self.warmed.append(writer.get_extra_info("peername"))
             writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
             return True
-        self.requests.append(Received(method, path, headers, body))
+        self.requests.append(Received(method, path, headers, body, writer.get_extra_info("peername")))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Drop):
             return False
