@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from callbot.server.strangers import Refusals, WaitingRoom, address_of
 
-REQUEST_SECONDS = 10.0
-"""From a connection, or its last answer, to the end of its next request; uvicorn closes idle ones earlier."""
+REQUEST_SECONDS = 5.0
+"""From a connection, or its last answer, to the end of its next request; uvicorn closes idle ones, too."""
 REQUEST_BYTES = 128 * 1024
 """Of one request, its head and its body."""
 WAITING = 512

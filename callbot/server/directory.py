@@ -18,6 +18,7 @@ from callbot.errors import CallbotError
 from callbot.fields import phone_e164
 from callbot.lookup import business_files, check_named
 from callbot.server.delivery import check_promises
+from callbot.server.recording import check_folder
 from callbot.server.speaking import Audio, Speech, Spoken
 from callbot.server.threads import in_thread
 from callbot.store.businesses import Version
@@ -73,6 +74,8 @@ class Directory:
         for answering in everybody:
             self.speech.check(answering.business)
             check_promises(answering.business, os.environ)
+            if answering.business.privacy.record_audio:
+                check_folder(self.speech.options.calls_dir)
         for answering in everybody:
             spoken = await self._render(answering)
             if spoken.greeting is None:

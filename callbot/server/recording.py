@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,19 @@ _MOST_LAG = PHONE.rate // 2
 _QUIET = SILENCE[PHONE.encoding]
 
 _log = logging.getLogger(__name__)
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder of recordings. Raises CallbotError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CallbotError(
+            f"calls cannot be recorded in {folder}: {error.strerror}; mend that, choose another "
+            "recordings_dir, or set privacy.record_audio to false"
+        ) from error
 
 
 class Timeline:

@@ -124,7 +124,7 @@ async def test_the_flood_of_one_address_pushes_itself_out(bot: Bot) -> None:
 
 
 async def test_what_never_becomes_a_request_is_broken_off(bot: Bot) -> None:
-    """Half a head and half a body after 10 s, a kept connection after 5 s, a head without an end at once."""
+    """Half a head, half a body and a kept connection after 5 s, a head without an end at once."""
     post = b"POST /webhook/incoming_call HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: no\r\n"
     slow = [
         await Connection.open(bot, post),

@@ -85,6 +85,11 @@ def test_an_option_that_cannot_be_used(check: Callable[[Any], Any], given: Any, 
         ({"database": "mysql://x"}, CLINIC, "use SQLite or PostgreSQL"),
         ({}, CLINIC.replace('phone_numbers: ["+16175550100"]', ""), "no business answers a phone number"),
         ({}, CLINIC.replace('clinic."}', 'clinic.", audio: x.wav}'), "greeting.audio: there is no file"),
+        (
+            {"calls_dir": Path("/dev/null/calls")},
+            CLINIC + "privacy: {record_audio: true, notice: this is the clinic}\n",
+            "calls cannot be recorded in /dev/null/calls: Not a directory; mend that",
+        ),
     ],
 )
 async def test_what_cannot_answer_is_told_at_once(

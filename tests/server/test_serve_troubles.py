@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai_server import OpenAIServer, Reply, reply_json
 from recognition_server import Answer, RecognitionServer
-from serving import CLINIC, LEAD, Bot, Caller, Rest, Stream, eventually, serving, spoken
-from speech_server import Audio, SpeechServer
+from serving import CLINIC, LEAD, Bot, Caller, Rest, Stream, eventually, reply, serving, spoken
+from speech_server import Audio, SpeechServer, Status
 
-from callbot.events import HangUp
+from callbot.events import HangUp, Speak
 from callbot.record import entry_to_json
 from callbot.store.database import open_store
 
@@ -137,24 +139,76 @@ async def test_a_link_among_the_clips_is_not_followed(rest: Rest, tmp_path: Path
             assert (status, body) == (404, b"no such audio" if "%2f" not in name else b"Not Found")
 
 
+@contextlib.asynccontextmanager
+async def speaking(
+    folder: Path, rest: Rest, voice: SpeechServer, ears: RecognitionServer, **settings: Any
+) -> AsyncIterator[Bot]:
+    """A bot whose voice and recogniser are providers' servers; they run in this process, it must not wait for them."""
+    voice.will(Audio(b"\x00\x10" * 12_000))
+    more = ["--tts", f"openai:m/v@{voice.url}/v1", "--stt", f"openai:m@{ears.url}/v1"]
+    bot = await asyncio.to_thread(Bot(folder, rest.url, more=more, **settings).start)
+    try:
+        yield bot
+    finally:
+        await asyncio.to_thread(bot.kill)
+
+
 async def test_voice_and_recogniser_are_warm_before_the_caller_speaks(rest: Rest, tmp_path: Path) -> None:
     """The webhook shakes hands with both; the caller's first words go over the hand that was shaken."""
-    async with SpeechServer() as voice, RecognitionServer() as ears:
-        voice.will(Audio(b"\x00\x10" * 12_000))
+    async with (
+        SpeechServer() as voice,
+        RecognitionServer() as ears,
+        speaking(tmp_path, rest, voice, ears, replies=LEAD) as bot,
+    ):
         ears.will(Answer({"text": "I am Dana"}))
-        more = ["--tts", f"openai:m/v@{voice.url}/v1", "--stt", f"openai:m@{ears.url}/v1"]
-        bot = await asyncio.to_thread(Bot(tmp_path, rest.url, replies=LEAD, more=more).start)
-        try:
-            assert (voice.warmed, ears.warmed) == ([], [])
-            caller = Caller(bot)
-            document = await caller.ring()
-            await eventually(lambda: voice.warmed and ears.warmed)
-            stream = await caller.answered(document)
-            asked = len(voice.requests)
+        assert (voice.warmed, ears.warmed) == ([], [])
+        caller = Caller(bot)
+        document = await caller.ring()
+        await eventually(lambda: voice.warmed and ears.warmed)
+        stream = await caller.answered(document)
+        asked = len(voice.requests)
+        await stream.media(await asyncio.to_thread(spoken, "I am Dana"))
+        await stream.until(2)
+        assert [request.client for request in ears.requests] == ears.warmed
+        assert voice.requests[asked].client in voice.warmed
+        await stream.stop()
+
+
+async def test_a_voice_that_is_down_leaves_nobody_on_the_line(rest: Rest, tmp_path: Path) -> None:
+    """The farewell cannot be spoken, and the call ends all the same, once."""
+    replies = [reply("Thank you. Goodbye.", end="customer_declined", status="declined")]
+    async with (
+        SpeechServer() as voice,
+        RecognitionServer() as ears,
+        speaking(tmp_path, rest, voice, ears, replies=replies) as bot,
+    ):
+        ears.will(Answer({"text": "no"}))
+        voice.will(Status(503))
+        caller = Caller(bot)
+        stream = await caller.answered()
+        await stream.media(await asyncio.to_thread(spoken, "I am Dana"))
+        await stream.over()
+        assert [sid for sid, _ in rest.ended].count(caller.call_sid) == 1
+        with open_store(bot.database_url) as store:
+            assert store.calls.get(caller.call_sid).end_reason == "customer_declined"
+
+
+async def test_a_recogniser_that_hears_nothing_ends_in_silence(rest: Rest, tmp_path: Path) -> None:
+    """No words, then a failure: the caller is asked whether they are there, and the call ends for no response."""
+    business = CLINIC + "silence: {after: 0.5, warnings: 1, warn: [Are you there?], close: Goodbye.}\n"
+    async with (
+        SpeechServer() as voice,
+        RecognitionServer() as ears,
+        speaking(tmp_path, rest, voice, ears, business=business) as bot,
+    ):
+        ears.will(Answer({"text": ""}), Answer(status=500))
+        caller = Caller(bot)
+        stream = await caller.answered()
+        for _ in range(2):
             await stream.media(await asyncio.to_thread(spoken, "I am Dana"))
-            await stream.until(2)
-            assert [request.client for request in ears.requests] == ears.warmed
-            assert voice.requests[asked].client in voice.warmed
-            await stream.stop()
-        finally:
-            await asyncio.to_thread(bot.stop)
+        await stream.over()
+        with open_store(bot.database_url) as store:
+            call = store.calls.get(caller.call_sid)
+            record = store.calls.load_record(caller.call_sid)
+    assert (call.ended_by, call.end_reason, call.turns) == ("silence", "no_response", 0)
+    assert [speak.text for _, speak in record.of(Speak)] == ["Are you there?", "Goodbye."]
