@@ -8,7 +8,20 @@ import resource
 from collections.abc import Iterator
 
 import pytest
-from serving import LEAD, NUMBER, SID, Bot, Caller, Rest, eventually, open_socket, serving
+from serving import (
+    CLINIC,
+    LEAD,
+    NUMBER,
+    SID,
+    SILENCE,
+    Bot,
+    Caller,
+    Rest,
+    Stream,
+    eventually,
+    open_socket,
+    serving,
+)
 from websockets.asyncio.client import ClientConnection
 
 from callbot.server.strangers import WaitingRoom, address_of
@@ -28,7 +41,8 @@ def rest() -> Iterator[Rest]:
 @pytest.fixture(scope="module")
 def bot(rest: Rest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A bot that is flooded."""
-    with serving(tmp_path_factory.mktemp("bot"), rest, replies=LEAD) as running:
+    business = CLINIC + "silence: {after: 100}\n"  # on a slow machine a flood takes its time
+    with serving(tmp_path_factory.mktemp("bot"), rest, replies=LEAD, business=business) as running:
         yield running
         assert '"level": "error"' not in running.log_text()
 
@@ -80,12 +94,20 @@ async def idle_sockets(bot: Bot, times: int, **headers: str) -> list[ClientConne
     return [await open_socket(bot, url, **headers) for _ in range(times)]
 
 
+async def stay_on_the_line(stream: Stream) -> None:
+    """The caller's silence, as it comes from a carrier."""
+    while True:
+        await asyncio.sleep(1.0)
+        await stream.media([SILENCE] * 50)
+
+
 async def test_a_call_goes_on_undisturbed_in_a_flood(bot: Bot, rest: Rest) -> None:
     """600 connections without a request, 500 idle sockets, 300 forged webhooks; another caller gets through."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     caller = Caller(bot)
     stream = await caller.answered()
+    waiting = asyncio.create_task(stay_on_the_line(stream))
     half = b"POST /webhook/incoming_call HTTP/1.1\r\nHost: x\r\n"
     connections = [await Connection.open(bot, half if number % 2 else b"") for number in range(600)]
     talking = asyncio.create_task(stream.say("I am Dana"))
@@ -96,6 +118,7 @@ async def test_a_call_goes_on_undisturbed_in_a_flood(bot: Bot, rest: Rest) -> No
     second = await late.answered()
     await second.say("I am Dana")
     await second.until(2)
+    waiting.cancel()
     await stream.say("six one seven")
     await stream.over()
     await second.stop()
