@@ -156,7 +156,7 @@ REFUSALS: dict[str, Refuse] = {
 class OpenAIServer:
     """See the module. ``refuses``: keys of REFUSALS. ``efforts``: the reasoning efforts taken, all if None.
 
-    ``key`` and ``models``: what is asked of requests, nothing if None. ``limit``: how many are taken.
+    ``key`` and ``models``: what is asked of requests, nothing if None; ``models`` are listed, too. ``limit``: how many are taken.
     """
 
     def __init__(
@@ -290,10 +290,14 @@ class OpenAIServer:
 
     def _refusal(self, received: Received) -> Refuse | None:
         body, refuses = received.body, self.refuses
-        if not received.path.startswith("/v1/chat/completions"):
+        listing = received.path == "/v1/models" and self.models is not None
+        if not (listing or received.path.startswith("/v1/chat/completions")):
             return Refuse(404, body="<html>no such page</html>")
         if self.key is not None and received.headers.get("authorization") != f"Bearer {self.key}":
             return Refuse(401, f"Incorrect API key provided: {received.headers.get('authorization', '')[7:]}")
+        if listing:  # GET /models
+            rows = [{"id": name, "object": "model"} for name in self.models or ()]
+            return Refuse(200, body=json.dumps({"object": "list", "data": rows}))
         if self.models is not None and body["model"] not in self.models:
             return Refuse(404, f"The model `{body['model']}` does not exist", "model_not_found")
         effort, kind = body.get("reasoning_effort"), body.get("response_format", {}).get("type")

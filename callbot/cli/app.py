@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "chat": "Talk to the bot by text.",
     "talk": "Talk to the bot aloud: the same call as on the telephone, on this machine.",
     "devices": "List microphones and loudspeakers.",
+    "doctor": "Find what is missing or broken here, and say how to mend it.",
     "dial": "Ring a Twilio bot as a simulated carrier and report what a caller would have heard.",
     "load": "Place many simulated calls at once and report percentiles of what the callers heard.",
     "serve": "Answer the phone behind Twilio.",

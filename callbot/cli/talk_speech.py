@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 
 from callbot.business import Business
 from callbot.errors import CallbotError
 from callbot.events import Event, SpeechStarted, UserSpoke
 from callbot.sound import Recogniser, Voice
 from callbot.speech.stt.registry import make_recogniser
+from callbot.speech.stt.weights import local_weights
 from callbot.speech.tts.registry import make_voice
-
-WEIGHTS = {
-    "he": ("ivrit-ai/whisper-large-v3-turbo-ct2", "ivrit-ai/whisper-large-v3-ct2"),
-    "en": ("large-v3-turbo", "large-v3", "medium", "small", "base", "medium.en", "small.en", "base.en"),
-}
-"""Names of faster-whisper models that understand a language well enough to talk, the best first."""
 
 
 def choose_voice(business: Business, asked: str | None, configured: str | None) -> tuple[Voice, str]:
@@ -68,20 +61,6 @@ def choose_recogniser(
         None,
         f"{why}, and no Whisper model is on this machine: you type, the bot speaks. Choose a recogniser with --stt",
     )
-
-
-def local_weights(language: str) -> str | None:
-    """The best of Whisper's models for a language whose weights were downloaded before; None: none were."""
-    if find_spec("faster_whisper") is None:
-        return None
-    from faster_whisper.utils import download_model  # type: ignore[import-untyped]
-
-    for name in WEIGHTS[language]:
-        with suppress(Exception):  # whatever says that it is not there
-            folder = Path(download_model(name, local_files_only=True))
-            if (folder / "model.bin").is_file():
-                return name
-    return None
 
 
 class TypedEars:

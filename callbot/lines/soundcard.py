@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import sys
 import threading
 import time
@@ -37,10 +38,14 @@ _KEPT_BLOCKS = 4
 """Of what two separate streams have heard and not exchanged yet."""
 _BUSY, _INVALID_RATE, _INVALID_CHANNELS = -9985, -9997, -9998
 """PortAudio's paDeviceUnavailable, paInvalidSampleRate, paInvalidChannelCount (portaudio.h)."""
-_HOW_TO_INSTALL = {
-    "linux": "apt-get install libportaudio2 (Fedora: dnf install portaudio)",
-    "darwin": "brew install portaudio",
+_PACKAGES = {
+    "debian": "apt-get install libportaudio2",
+    "fedora": "dnf install portaudio",
+    "arch": "pacman -S portaudio",
+    "alpine": "apk add portaudio",
+    "suse": "zypper install libportaudio2",
 }
+"""How families of Linux (ID and ID_LIKE of os-release(5)) install PortAudio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,21 @@ def devices() -> list[Device]:
 def portaudio_version() -> str:
     """PortAudio's own version text. Raises CallbotError where it is missing."""
     return str(_portaudio().get_portaudio_version()[1])
+
+
+def how_to_install() -> str:
+    """What to type to get PortAudio on this system; sounddevice's own wheels bring it on Windows and macOS."""
+    if sys.platform != "linux":
+        return 'pip install --force-reinstall sounddevice, or on a Mac "brew install portaudio"'
+    try:
+        system = platform.freedesktop_os_release()
+    except OSError:  # there is no os-release
+        system = {}
+    families = [system.get("ID", ""), *system.get("ID_LIKE", "").split()]
+    return next(
+        (_PACKAGES[name] for name in families if name in _PACKAGES),
+        f"{_PACKAGES['debian']}, or as your system names the package",
+    )
 
 
 def open_card(microphone: str | None, loudspeaker: str | None, rate: int, *, hears: bool) -> Card:
@@ -248,8 +268,7 @@ def _portaudio() -> Any:
             f'a sound card needs {error.name}; install it with: pip install "callbot[talk]"'
         ) from error
     except OSError as error:
-        how = _HOW_TO_INSTALL.get(sys.platform, "install PortAudio, see www.portaudio.com")
-        raise CallbotError(f"the library PortAudio is missing: {how}") from error
+        raise CallbotError(f"the library PortAudio is missing: {how_to_install()}") from error
     return sounddevice
 
 

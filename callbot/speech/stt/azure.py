@@ -63,7 +63,7 @@ class AzureRecogniser:
         self._key = os.environ.get(KEY, "").strip()
         if not self._key or not all(33 <= ord(letter) < 127 for letter in self._key):
             raise CallbotError(f"{self.name} needs the key of an Azure Speech resource in {KEY}")
-        self._url = _base_url(self.name) + _PATH
+        self._url = base_url(self.name) + _PATH
         self._server = HttpRecognition(self.name, secret=self._key, advice=f"check {KEY} and {REGION}")
 
     @classmethod
@@ -178,7 +178,8 @@ def _wav_header(length: int | None) -> bytes:
     return b"RIFF" + struct.pack("<I", riff) + b"WAVEfmt " + layout + b"data" + struct.pack("<I", data)
 
 
-def _base_url(name: str) -> str:
+def base_url(name: str) -> str:
+    """The server of a region, or of the endpoint that is set; ``name`` is for messages. Raises CallbotError."""
     if endpoint := os.environ.get(ENDPOINT, "").strip():
         if not endpoint.startswith(("https://", "http://")):
             raise CallbotError(f'{ENDPOINT} must begin with https://; found "{endpoint}"')

@@ -47,7 +47,7 @@ class AzureVoice:
         self._key = os.environ.get(KEY, "").strip()
         if not self._key or not all(33 <= ord(letter) < 127 for letter in self._key):
             raise CallbotError(f"{self.name} needs the key of an Azure Speech resource in {KEY}")
-        self._url = f"{_base_url(self.name)}/cognitiveservices/v1"
+        self._url = f"{base_url(self.name)}/cognitiveservices/v1"
         self._server = HttpSpeech(self.name, PHONE, secret=self._key, advice=f"check {KEY} and {REGION}")
 
     @classmethod
@@ -94,7 +94,8 @@ class AzureVoice:
         await self._server.close()
 
 
-def _base_url(name: str) -> str:
+def base_url(name: str) -> str:
+    """The server of a region, or of the endpoint that is set; ``name`` is for messages. Raises CallbotError."""
     if endpoint := os.environ.get(ENDPOINT, "").strip():
         if not endpoint.startswith(("https://", "http://")):
             raise CallbotError(f'{ENDPOINT} must begin with https://; found "{endpoint}"')
