@@ -70,8 +70,8 @@ def talk(
         bool,
         typer.Option(
             "--headset/--speakers",
-            help="On a headset you interrupt by speaking; on loudspeakers only a loud voice does, or the bot "
-            "would hear itself.",
+            help="On a headset you interrupt by speaking; on loudspeakers only a voice louder than the bot's echo "
+            "does, or the bot would hear itself.",
         ),
     ] = False,
     caller: Annotated[

@@ -27,11 +27,8 @@ from callbot.driver import Dialogue, Driver, RealClock
 from callbot.errors import CallbotError
 from callbot.fields import check_caller_number
 from callbot.files import write_whole
-from callbot.lines.microphone import (
-    SPEAKERS_THRESHOLD_DB,
-    MicrophoneLine,
-)
-from callbot.lines.soundcard import NULL, SoundCard, open_card, quiet_stderr
+from callbot.lines.microphone import MicrophoneLine
+from callbot.lines.soundcard import APART_SECONDS, NULL, SoundCard, open_card, quiet_stderr
 from callbot.lines.tape import Tape
 from callbot.lookup import DEFAULT_PROMPTS_DIR
 from callbot.record import Record, header
@@ -47,6 +44,8 @@ from callbot.speech.mouth import BusinessMouth
 from callbot.speech.recording import greeting_recording
 
 _REFRESH_SECONDS = 0.25
+_BEHIND_SECONDS = 0.2
+"""A sound that waits so long for the rest of the program is late for a listener."""
 _KEYS = "space: mute  q: hang up after the bot's sentence  Ctrl-C twice: leave at once"
 _TYPED_KEYS = "type, then Enter  /hangup: leave after the bot's sentence  Ctrl-C twice: leave at once"
 
@@ -235,7 +234,7 @@ class _Session:
             self._screen.aside(remark)
         if isinstance(self._card, SoundCard) and not self._card.together:
             self._screen.aside(
-                "microphone and loudspeaker are two devices: the recording is aligned to 40 ms"
+                f"microphone and loudspeaker are two devices: the recording is aligned to {1000 * APART_SECONDS:.0f} ms"
             )
         if self._card.format.rate != self._talk.format.rate:
             self._screen.aside(f"the sound card runs at {self._card.format.rate} Hz and is converted")
@@ -245,8 +244,8 @@ class _Session:
             self._screen.aside(
                 "on a headset: speak to interrupt"
                 if self._talk.headset
-                else f"on loudspeakers (--headset if you wear one): while the bot speaks, only a voice louder "
-                f"than {SPEAKERS_THRESHOLD_DB:g} dB interrupts"
+                else "on loudspeakers (--headset if you wear one): while the bot speaks, only a voice louder "
+                "than its echo interrupts"
             )
         self._screen.opened()
 
@@ -304,6 +303,7 @@ class _Session:
     # --- afterwards -------------------------------------------------------------------------------
     def _finish(self) -> None:
         """Write the Record first, so that nothing after it can lose it; then the rest."""
+        self.record.note(self._clock.now(), "sound_waited", seconds=round(self._line.behind, 3))
         path = self._stem.with_suffix(".jsonl")
         write_whole(path, self.record.to_jsonl())
         self._screen.aside(ending_line(self.call, self.record))
@@ -311,6 +311,11 @@ class _Session:
         if self._line.counts:
             told = ", ".join(f"{name} {count}" for name, count in sorted(self._line.counts.items()))
             self._screen.aside(f"the sound card: {told}", "yellow")
+        if self._line.behind > _BEHIND_SECONDS:
+            late = f"{1000 * self._line.behind:.0f} ms"
+            self._screen.aside(
+                f"this machine was up to {late} behind the sound card: answers were late by that", "yellow"
+            )
         if self._tape.fault:
             self._screen.aside(f"{self._tape.path} is not whole: {self._tape.fault}", "yellow")
         write_whole(self._stem.with_suffix(".txt"), _transcript(self.record))

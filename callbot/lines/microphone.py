@@ -14,7 +14,6 @@ its end, and then the caller has hung up.
 from __future__ import annotations
 
 import asyncio
-import audioop
 import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from callbot import events as ev
 from callbot.certificate import CARRIER_PLAYED
 from callbot.driver import Emit
 from callbot.lines.deck import Deck
+from callbot.lines.loudspeakers import EchoGate
 from callbot.lines.tape import Tape
 from callbot.sound import AudioFormat, Ears, Mouth
 
@@ -35,15 +35,9 @@ DEAD_SECONDS = 3.0
 """A card that gives nothing for so long in mid-call has gone."""
 SETTLING_SECONDS = 0.2
 """Between the first block and the first sound: cards swallow, or stumble over, what comes at once."""
-SPEAKERS_THRESHOLD_DB = -26.0
-"""Decibels of full scale that a voice must have to interrupt a bot on loudspeakers: speech near a
-microphone lies at -25 to -15, loudspeakers come back through it at -30 and less."""
-ECHO_TAIL_SECONDS = 0.3
-"""How long a room sounds on after the bot."""
 SILENT_SECONDS = 3.0
 """So much digital silence from a microphone means that it is muted, or denied to us."""
 
-_FULL_SCALE = 32768.0
 _GREETING = 0
 """The line's own mark; the engine counts from 1."""
 
@@ -104,7 +98,7 @@ class MicrophoneLine:
 
     ``format`` is what ears and mouth use; ``convert`` makes converters between it and the card's.
     ``greeting``: audio that stands for the carrier's, in ``format``; None if the call plays its own.
-    ``half_duplex``: while the bot can be heard only a loud voice is. ``note`` gets
+    ``half_duplex``: while the bot can be heard, only what is louder than its echo is. ``note`` gets
     ``carrier_played_greeting``, ``voice_began`` (``mark``, ``seconds`` from Speak to its first sample
     queued), ``device_slipped`` (``what``, at its first time), ``device_lost`` (``why``) and
     ``microphone_silent``. ``counts``: slips of the card, and ``voice_gap``: times that the voice
@@ -126,12 +120,17 @@ class MicrophoneLine:
         note: Callable[[ev.Note], None] = lambda note: None,
     ) -> None:
         self._card, self._ears, self._mouth, self._format = card, ears, mouth, format
-        self._convert, self._greeting, self._half_duplex = convert, greeting, half_duplex
+        self._convert, self._greeting = convert, greeting
         self._recorded, self._tape, self._note = recorded, tape, note
         self._heard = convert(card.format, format)
         self._rate = card.format.rate
+        self._half_duplex = half_duplex
+        self._gate: EchoGate | None = None
+        """Made with the first block, which tells how long blocks are."""
         self.muted = False
         self.counts: Counter[str] = Counter()
+        self.behind = 0.0
+        """Seconds: the longest that a block has waited for the event loop."""
         self._deck = Deck()
         self._emit: Emit | None = None
         self._loop = asyncio.get_running_loop()
@@ -153,8 +152,6 @@ class MicrophoneLine:
         self._taken = 0
         self._short = True
         """The last block was not filled by the bot."""
-        self._sounded = -self._rate
-        """The last sample with sound of the bot in it."""
         self._last_block = 0.0
         self._quiet_input = 0
         """Samples of digital silence since the beginning; -1: it was none."""
@@ -267,13 +264,14 @@ class MicrophoneLine:
         """In the card's thread: as short as can be."""
         play, taken = self._deck.take(len(heard))
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._block, heard, play, taken, slips)
+            self._loop.call_soon_threadsafe(self._block, heard, play, taken, slips, self._loop.time())
         return play
 
-    def _block(self, heard: bytes, played: bytes, taken: int, slips: Slips) -> None:
+    def _block(self, heard: bytes, played: bytes, taken: int, slips: Slips, passed: float) -> None:
         """One block has passed, in the event loop."""
         if self._over.done():
             return
+        self.behind = max(self.behind, self._loop.time() - passed)
         try:
             self._pass(heard, played, taken, slips)
         except Exception as error:  # noqa: BLE001 - a callback has nobody else to tell
@@ -286,8 +284,6 @@ class MicrophoneLine:
             self.counts[what] += 1
             if self.counts[what] == 1:
                 self._note(ev.Note("device_slipped", {"what": what}))
-        if taken > self._taken:
-            self._sounded = self._position
         short = taken - self._taken < len(played)
         if self._midway and short and not self._short:
             self.counts["voice_gap"] += 1
@@ -297,8 +293,9 @@ class MicrophoneLine:
             self._tape.write(heard, played)
         if not self._opened.is_set() and self._position >= SETTLING_SECONDS * self._rate:
             self._opened.set()
+        heard = self._gated(heard, played)
         self._return_marks()
-        if self._listening and (converted := self._heard.feed(self._gated(heard))):
+        if self._listening and (converted := self._heard.feed(heard)):
             self._ears.hear(converted)
 
     def _of_caller(self, heard: bytes) -> bytes:
@@ -313,13 +310,13 @@ class MicrophoneLine:
                 self._note(ev.Note("microphone_silent", {"seconds": SILENT_SECONDS}))
         return bytes(len(heard)) if self.muted else heard
 
-    def _gated(self, heard: bytes) -> bytes:
-        """On loudspeakers: nothing but a loud voice, while the bot can be heard."""
-        tail = (self._card.latency + ECHO_TAIL_SECONDS) * self._rate
-        if not self._half_duplex or self._position - self._sounded > tail:
+    def _gated(self, heard: bytes, played: bytes) -> bytes:
+        """On loudspeakers: nothing but what is louder than the bot, while that can be heard."""
+        if not self._half_duplex:
             return heard
-        loud = audioop.rms(heard, 2) >= _FULL_SCALE * 10 ** (SPEAKERS_THRESHOLD_DB / 20)
-        return heard if loud else bytes(len(heard))
+        if self._gate is None:
+            self._gate = EchoGate(len(played) / 2 / self._rate, self._card.latency)
+        return heard if self._gate.passes(heard, played) else bytes(len(heard))
 
     def _return_marks(self) -> None:
         assert self._emit is not None

@@ -3,7 +3,7 @@
 One duplex stream carries both directions, so that what is heard and what is played are exchanged in
 one callback. Where a microphone and a loudspeaker cannot be opened as one stream (two devices with
 clocks of their own, mostly), there are two, and what was heard last is handed over when the
-loudspeaker asks for more: aligned to a block or two, 40 ms, and drifting as the clocks do. A card
+loudspeaker asks for more: aligned to ``APART_SECONDS``, and drifting as the clocks do. A card
 that does not take the wanted rate is opened at its own.
 
 ``null`` is no card at all: it hears silence and plays to nobody, in real time.
@@ -35,7 +35,9 @@ NULL = "null"
 """The name of no card."""
 
 _KEPT_BLOCKS = 4
-"""Of what two separate streams have heard and not exchanged yet."""
+"""Of what two separate streams have heard and not exchanged yet: sound servers give several at once."""
+APART_SECONDS = _KEPT_BLOCKS * BLOCK_SECONDS
+"""How far what two separate streams heard and played may be apart."""
 _BUSY, _INVALID_RATE, _INVALID_CHANNELS = -9985, -9997, -9998
 """PortAudio's paDeviceUnavailable, paInvalidSampleRate, paInvalidChannelCount (portaudio.h)."""
 _PACKAGES = {
@@ -134,7 +136,7 @@ class SoundCard:
         self.together = True
         self._exchange: Exchange | None = None
         self._gone: Any = lambda: None
-        self._closing = False
+        self._closing = self._playing = False
         self._kept: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
         common = {
             "samplerate": rate,
@@ -199,6 +201,9 @@ class SoundCard:
 
     def _play(self, out: Any, frames: int, when: Any, status: Any) -> None:
         assert self._exchange is not None
+        if not self._playing:  # the microphone ran before the loudspeaker did: begin with what is new
+            self._playing = True
+            self._kept.clear()
         try:
             heard = self._kept.popleft()
         except IndexError:
@@ -317,7 +322,7 @@ def _plainly(sounddevice: Any, error: Exception, heard: int | None, played: int)
         return CallbotError(f"{which} have no sample rate in common; choose two of one sound card (callbot devices)")  # fmt: skip
     if code == _INVALID_CHANNELS:
         return CallbotError(f"{which} cannot carry one channel of sound; choose others (callbot devices)")
-    return CallbotError(f"{which} cannot be opened: {said.strip()}. If it is there, this program may not be allowed to use it: look at the system's privacy settings, or the group audio")  # fmt: skip
+    return CallbotError(f"{which} cannot be opened: {said.strip()}. If it is there, this program may not be allowed to use it: look at the system's privacy settings, or the group audio; callbot doctor says what else is wrong")  # fmt: skip
 
 
 def _slips(status: Any) -> tuple[str, ...]:

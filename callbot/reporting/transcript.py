@@ -11,7 +11,7 @@ from callbot.record import Record
 
 Speaker = Literal["bot", "caller", "note"]
 
-_UNREMARKABLE = frozenset({"model_answered", "caller_turn", "voice_began", "recognised"})
+_UNREMARKABLE = frozenset({"model_answered", "caller_turn", "voice_began", "recognised", "sound_waited"})
 """Notes that tell of an ordinary call."""
 
 

@@ -71,11 +71,20 @@ class SoundServer:
         self._server.kill()
         self._server.wait()
 
+    def echo(self, decibels: float) -> None:
+        """From now on the microphone hears what is played, so much weaker."""
+        loaded = self._run("pactl", "load-module", "module-loopback", "source=spk.monitor", "sink=micfeed",
+                           "latency_msec=60")  # fmt: skip
+        assert loaded.returncode == 0
+        inputs = self._run("pactl", "list", "short", "sink-inputs").stdout.decode().splitlines()
+        (number,) = (line.split()[0] for line in inputs if "module-loopback" in line)
+        assert self._run("pactl", "set-sink-input-volume", number, f"{decibels}dB").returncode == 0
+
     def say(self, samples: np.ndarray) -> None:
-        """Speak into the microphone, and wait until it is said."""
+        """Speak into the microphone, and wait until it is said. A deep buffer, so that no load breaks it."""
         audio = np.clip(samples, -32768, 32767).astype("<i2").tobytes()
         command = ["pacat", "--playback", "--device=micfeed", "--raw", "--format=s16le", "--channels=1",
-                   f"--rate={RATE}", "--latency-msec=20"]  # fmt: skip
+                   f"--rate={RATE}", "--latency-msec=200"]  # fmt: skip
         subprocess.run(command, input=audio, env={**os.environ, **self.env}, check=True, timeout=60)
 
     def heard(self) -> np.ndarray:

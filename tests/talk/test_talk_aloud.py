@@ -1,6 +1,9 @@
 """``callbot talk`` on a sound server without hardware: what was really played, to the sample.
 
-All times are those of the recordings; nothing is measured by a clock on the wall.
+All times are those of the recordings; nothing is measured by a clock on the wall. How long an interruption
+takes is measured on the tape, in samples that the card took and gave: what is heard comes a buffer later, and
+on a loaded machine with gaps of the sound server's that are not the bot's. Such a machine also runs behind its
+card: by how much, the line itself has measured, and that much is no fault of the bot's.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from sound_server import RATE, SoundServer, found, levels, traced
 from talking_project import GOODBYE, GREETING, LONG, Project, ToldRecogniser, reply, spoken
 
 from callbot import events as ev
-from callbot.certificate import greeting_certificate
+from callbot.certificate import CARRIER_PLAYED, greeting_certificate
+from callbot.lines.soundcard import LATENCY_SECONDS
 from callbot.record import replayed
 
 CERTAIN = 0.32 + 0.1
@@ -28,24 +32,42 @@ def room():
         yield server
 
 
-def test_a_call_greets_once_yields_to_an_interruption_and_hangs_up_after_its_farewell(room, tmp_path):
+def greeted_undisturbed(folder):
+    """A call that is interrupted, its project, what was heard of it, and its output.
+
+    A loaded machine's card really runs dry, and the greeting's certificate then rightly fails: such a call
+    is held again, three times at most.
+    """
+    for attempt in range(3):
+        place = folder / str(attempt)
+        place.mkdir()
+        project = Project(place, reply(LONG), reply(GOODBYE, ends="lead_complete", name="Dana"))
+        with SoundServer() as room, ToldRecogniser("hello there", "I am Dana, that is all") as recogniser:
+            talk = project.start(room.env, "--headset", "--stt", recogniser.name)
+            over = room.await_silence(room.await_sound(0), 0.6)
+            room.say(spoken("hello there, good morning"))
+            asked = room.await_sound(over)
+            room.await_sample(asked + round(1.2 * RATE))
+            room.say(spoken("I am Dana, and that is all I wanted to say to you"))
+            out, _ = talk.communicate(timeout=60)
+            heard = room.heard()
+        assert talk.returncode == 0, out
+        ((_, greeting),) = project.record.notes(CARRIER_PLAYED)
+        if not greeting["underruns"]:
+            return project, heard, out
+        assert "greeting: fail (play): the sound card ran dry" in out
+    raise AssertionError("the sound card ran dry in the greeting of every call")
+
+
+def test_a_call_greets_once_yields_to_an_interruption_and_hangs_up_after_its_farewell(tmp_path):
     """Greeting found once and whole, nothing over it; barge-in; farewell whole before the end; all saved."""
-    project = Project(tmp_path, reply(LONG), reply(GOODBYE, ends="lead_complete", name="Dana"))
-    with ToldRecogniser("hello there", "I am Dana, that is all") as recogniser:
-        talk = project.start(room.env, "--headset", "--stt", recogniser.name)
-        over = room.await_silence(room.await_sound(0), 0.6)
-        room.say(spoken("hello there, good morning"))
-        asked = room.await_sound(over)
-        room.await_sample(asked + round(1.2 * RATE))
-        room.say(spoken("I am Dana, and that is all I wanted to say to you"))
-        out, _ = talk.communicate(timeout=60)
-    assert talk.returncode == 0, out
-    heard, (you, bot) = room.heard(), project.tape()
+    project, heard, out = greeted_undisturbed(tmp_path)
+    you, bot = project.tape()
 
     greeting, farewell = traced(project.clip(GREETING), heard), traced(project.clip(GOODBYE), heard)
     assert greeting.share > 0.7
     assert farewell.share > 0.7
-    ((on_tape, likeness),) = found(project.clip(GREETING), bot)
+    ((_, likeness),) = found(project.clip(GREETING), bot)
     assert likeness > 0.999, "what the card was given has no gap, whatever became of it"
     ((_, likeness),) = found(project.clip(GOODBYE), bot)
     assert likeness > 0.999
@@ -57,13 +79,15 @@ def test_a_call_greets_once_yields_to_an_interruption_and_hangs_up_after_its_far
     assert question.begins > greeting.ends, "the greeting and the question overlap"
     assert not found(project.clip(LONG)[-RATE:], heard), "the question was to be cut"
 
-    offset = greeting.begins - on_tape
-    onset = first_sound(you, question.begins - offset)
-    stopped = last_sound(heard[: farewell.begins - RATE // 25], question.begins)
-    assert stopped - offset - onset < (CERTAIN + 0.2) * RATE
-    assert farewell.begins > stopped
-
     record = project.record
+    ((asked_at, _),) = found(project.clip(LONG)[:RATE], bot)
+    ((thanked_at, _),) = found(project.clip(GOODBYE), bot)
+    onset = first_sound(you, asked_at)
+    stopped = last_sound(bot[: thanked_at - RATE // 25], asked_at)
+    ((_, waited),) = record.notes("sound_waited")
+    assert stopped - onset < (CERTAIN + 0.2 - LATENCY_SECONDS + waited["seconds"]) * RATE
+    assert farewell.begins > question.begins
+
     assert str(greeting_certificate(record)) == "pass (play)"
     assert "greeting: pass (play)" in out
     assert "the microphone gives nothing at all" in out  # a null sink's silence is digital
@@ -71,7 +95,7 @@ def test_a_call_greets_once_yields_to_an_interruption_and_hangs_up_after_its_far
     assert [event.text for _, event in record.of(ev.UserSpoke)] == ["hello there", "I am Dana, that is all"]
     commands = [type(entry.what) for entry in record.entries if entry.kind == "command"]
     assert [type(entry.what) for entry in replayed(record) if entry.kind == "command"] == commands
-    with sqlite3.connect(tmp_path / "callbot.db") as database:
+    with sqlite3.connect(project.folder / "callbot.db") as database:
         (fields,) = database.execute("select fields from leads").fetchone()
     assert json.loads(fields) == {"name": "Dana"}
 
@@ -113,9 +137,13 @@ def test_a_sound_server_that_goes_away_ends_the_call_and_loses_nothing(room, tmp
     assert talk.stdin is not None
     talk.stdin.write("I am Dana\n")
     talk.stdin.flush()
-    room.await_sound(room.await_silence(room.await_sound(0), 0.3))
+    out = ""
+    for line in talk.stdout:
+        out += line
+        if line == f"bot> {LONG}\n":
+            break
     room.unplug()
-    out, _ = talk.communicate(timeout=60)
+    out += talk.communicate(timeout=60)[0]
     assert talk.returncode == 0, out
     assert "call ended by caller (the sound card has" in out
     assert [(ended.lead, ended.status) for _, ended in project.record.of(ev.SaveLead)]
