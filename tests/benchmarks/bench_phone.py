@@ -1,0 +1,319 @@
+"""How many calls one core carries: ``callbot serve`` and a pipecat bot of the same duty, side by side.
+
+    python tests/benchmarks/bench_phone.py [--calls 1 5 20 50 100] [--seconds 60] [--bots callbot pipecat]
+
+The real server in its own process, pinned to one core, with a SQLite store, ears (the oracle gives the
+words), a scripted model of no latency and cached clips; another core plays Twilio (``phone_carrier.py``).
+Callers listen, speak, and break into every third answer. For every number of calls a new server is
+started, and the same calls are placed to pipecat (``pipecat_phone.py``).
+
+How to read it: an underrun is a sentence that broke off for 20 ms or more because nothing was there to
+play. Processor time is the server's alone. *decision* is the server's own note of the moment at which its
+detector was sure; *voice* is the frame of the caller's first or last sound, so that what follows it holds
+the detector's own patience (callbot: 240-320 ms to begin, 500 ms and more to end; pipecat: 200 ms each).
+*ping* is how long a socket waits for the server's loop. **Late** tells of this machine: where it is more
+than a few milliseconds the carrier's core was taken from it, and times of that row are worth nothing;
+processor time and memory still are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "server"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "speech"))
+
+from hearing import RATE, mulaw, said, silence
+from phone_bots import BOTS, Running
+from phone_carrier import Books, CallLine, Clock, Utterance, Voices, encoded, percentile
+from serving import SID, Rest, signed
+
+CALLER = ("I would like to have my sofa cleaned", "Next Monday in the morning", "It is a rather small flat")
+HISS = 30
+WARM_UP, SETTLE, LAST_ANSWERS = 6.0, 4.0, 3.0
+CALLS_A_SECOND = 10
+
+
+# --- a run ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of so many calls. Times in milliseconds, memory in KiB."""
+
+    bot: str
+    calls: int
+    sentences: int
+    underruns: int
+    longest_gap: float
+    cpu: float
+    """Processor milliseconds per call-second."""
+    core: float
+    """Share of the core."""
+    starved: float
+    """Share of the time in which it was ready and something else had its core."""
+    memory: float
+    """Per call, at the end of the calls."""
+    kept: float
+    """Per call, once they were over."""
+    first_audio: float
+    answers: int
+    decided_answer: tuple[float, float]
+    voice_answer: tuple[float, float]
+    clears: int
+    decided_clear: tuple[float, float]
+    voice_clear: tuple[float, float]
+    ping: tuple[float, float]
+    unanswered: int
+    broken: int
+    late: tuple[float, float]
+    carrier_core: float
+
+
+async def measure(name: str, calls: int, seconds: float, voices: Voices, cores: tuple[int, int]) -> Figures:
+    """Place so many calls to a new bot and see what they get."""
+    rest = Rest()
+    with tempfile.TemporaryDirectory() as folder, _pinned(cores[0]):
+        bot = await asyncio.to_thread(BOTS[name], Path(folder), rest)
+        _pin(cores[1])
+        try:
+            return await _measured(name, bot, calls, seconds, voices)
+        finally:
+            bot.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                bot.process.wait(20)
+            bot.process.kill()
+            rest.close()
+
+
+async def _measured(name: str, bot: Running, calls: int, seconds: float, voices: Voices) -> Figures:
+    server = psutil.Process(bot.process.pid)
+    clock = Clock()
+    ticking = asyncio.create_task(clock.run())
+    await _placed(bot, clock, voices, 1, WARM_UP)
+    idle = server.memory_info().rss
+    lines, sids = await _begun(bot, clock, voices, calls)
+    await asyncio.sleep(SETTLE)
+    clock.late = type(clock.late)("d")
+    began, used, waited, own = time.monotonic(), _cpu(server), _waited(server), time.process_time()
+    await asyncio.sleep(seconds)
+    passed, used, own = time.monotonic() - began, _cpu(server) - used, time.process_time() - own
+    waited = _waited(server) - waited
+    late = list(clock.late)
+    full = server.memory_info().rss
+    await _ended(lines)
+    ticking.cancel()
+    await asyncio.gather(ticking, return_exceptions=True)
+    await asyncio.sleep(2)
+    left = server.memory_info().rss
+    books = [line.books for line in lines]
+    decided = await asyncio.to_thread(bot.decisions, sids)
+    spans = [_spans(book, decided[sid]) for book, sid in zip(books, sids, strict=True)]
+    answers = [answer for each, _ in spans for answer in each]
+    clears = [clear for _, each in spans for clear in each]
+    gaps = [gap for book in books for gap in book.gaps]
+    pongs = [pong for book in books for pong in book.pongs]
+    greeted = [book.greeted - book.opened for book in books if book.greeted is not None]
+    return Figures(
+        bot=name,
+        calls=calls,
+        sentences=sum(book.sentences for book in books),
+        underruns=len(gaps),
+        longest_gap=1000 * max(gaps, default=0.0),
+        cpu=1000 * used / calls / passed,
+        core=used / passed,
+        starved=waited / passed,
+        memory=(full - idle) / calls / 1024,
+        kept=(left - idle) / calls / 1024,
+        first_audio=1000 * percentile(greeted, 50),
+        answers=len(answers),
+        decided_answer=_middle_and_worst([one for one, _ in answers]),
+        voice_answer=_middle_and_worst([one for _, one in answers]),
+        clears=len(clears),
+        decided_clear=_middle_and_worst([one for one, _ in clears]),
+        voice_clear=_middle_and_worst([one for _, one in clears]),
+        ping=_middle_and_worst(pongs),
+        unanswered=sum(book.unanswered for book in books),
+        broken=sum(bool(book.broke) or book.greeted is None for book in books),
+        late=_middle_and_worst(late),
+        carrier_core=own / passed,
+    )
+
+
+def _middle_and_worst(seconds: list[float]) -> tuple[float, float]:
+    return 1000 * percentile(seconds, 50), 1000 * percentile(seconds, 99)
+
+
+def _spans(
+    books: Books, decided: list[tuple[str, float]]
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Seconds from (decision, voice) to each answer, and to each clear that cut something off."""
+    answers, clears = [], []
+    for turn in books.turns:
+        if turn.answered is not None:
+            at = [t for what, t in decided if what == "ended" and books.sent[turn.first] < t < turn.answered]
+            answers.append((turn.answered - max(at, default=math.nan), turn.answered - books.sent[turn.last]))
+        if turn.cleared is not None:
+            at = [t for what, t in decided if what == "began" and books.sent[turn.first] < t < turn.cleared]
+            clears.append((turn.cleared - max(at, default=math.nan), turn.cleared - books.sent[turn.first]))
+    return answers, clears
+
+
+async def _begun(bot: Running, clock: Clock, voices: Voices, calls: int) -> tuple[list[CallLine], list[str]]:
+    lines, sids = [], []
+    for number in range(calls):
+        sid, nonce, url = await bot.ring()
+        line = CallLine(number, voices, {"account": SID, "call": sid, "stream": f"MZ{sid[2:]}"}, nonce)
+        await line.connect(url, bot.port, {"X-Twilio-Signature": signed(url, {})})
+        clock.lines.append(line)
+        lines.append(line)
+        sids.append(sid)
+        await asyncio.sleep(1 / CALLS_A_SECOND)
+    return lines, sids
+
+
+async def _ended(lines: list[CallLine]) -> None:
+    for line in lines:
+        line.fall_silent()
+    await asyncio.sleep(LAST_ANSWERS)
+    for line in lines:
+        line.hang_up()
+        await asyncio.sleep(0.01)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(line.closed.wait() for line in lines))
+
+
+async def _placed(bot: Running, clock: Clock, voices: Voices, calls: int, seconds: float) -> None:
+    lines, _ = await _begun(bot, clock, voices, calls)
+    await asyncio.sleep(seconds)
+    await _ended(lines)
+    clock.lines.clear()
+
+
+def _cpu(server: psutil.Process) -> float:
+    times = server.cpu_times()
+    return float(times.user + times.system)
+
+
+def _waited(server: psutil.Process) -> float:
+    """Seconds that its threads were ready and did not run (Documentation/scheduler/sched-stats, schedstat)."""
+    tasks = Path(f"/proc/{server.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+
+def _pin(core: int) -> None:
+    """This process, every thread of it."""
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), {core})
+
+
+@contextlib.contextmanager
+def _pinned(core: int) -> Iterator[None]:
+    """What is started meanwhile inherits the core."""
+    before = os.sched_getaffinity(0)
+    _pin(core)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def voices() -> Voices:
+    """What callers say, on a line that hisses."""
+    utterances = []
+    for seed, text in enumerate(CALLER):
+        voice = said(text)
+        utterances.append(Utterance(text, encoded(mulaw(voice + silence(len(voice) / RATE, HISS, seed)))))
+    return Voices(tuple(utterances), encoded(mulaw(silence(3, HISS, 99))))
+
+
+# --- the table --------------------------------------------------------------------------------------
+ROWS = (
+    ("underruns", "underruns", "{:.0f}"),
+    ("sentences played", "sentences", "{:.0f}"),
+    ("longest gap, ms", "longest_gap", "{:.0f}"),
+    ("processor ms per call-second", "cpu", "{:.2f}"),
+    ("share of the core", "core", "{:.0%}"),
+    ("ready, but kept from its core", "starved", "{:.0%}"),
+    ("memory KiB a call", "memory", "{:.0f}"),
+    ("kept after the calls, KiB a call", "kept", "{:.0f}"),
+    ("socket open to greeting, ms", "first_audio", "{:.1f}"),
+    ("decision to answer's audio, ms p50", "decided_answer", "{0[0]:.1f}"),
+    ("  p99", "decided_answer", "{0[1]:.1f}"),
+    ("last voice to answer's audio, ms p50", "voice_answer", "{0[0]:.0f}"),
+    ("  p99", "voice_answer", "{0[1]:.0f}"),
+    ("decision to clear, ms p50", "decided_clear", "{0[0]:.1f}"),
+    ("  p99", "decided_clear", "{0[1]:.1f}"),
+    ("first voice to clear, ms p50", "voice_clear", "{0[0]:.0f}"),
+    ("  p99", "voice_clear", "{0[1]:.0f}"),
+    ("ping, ms p50", "ping", "{0[0]:.1f}"),
+    ("  p99", "ping", "{0[1]:.1f}"),
+    ("answers", "answers", "{:.0f}"),
+    ("clears", "clears", "{:.0f}"),
+    ("turns unanswered", "unanswered", "{:.0f}"),
+    ("calls broken or never greeted", "broken", "{:.0f}"),
+    ("carrier late, ms p50", "late", "{0[0]:.2f}"),
+    ("  p99", "late", "{0[1]:.1f}"),
+    ("carrier's share of its core", "carrier_core", "{:.0%}"),
+)
+
+
+def show(results: list[Figures]) -> None:
+    """One number of calls: a column a bot, and how many times the second takes of the first's."""
+    print(f"\n{f'{results[0].calls} calls':38}" + "".join(f"{each.bot:>12}" for each in results), end="")
+    print(f"{'ratio':>10}" if len(results) == 2 else "")
+    for label, name, shape in ROWS:
+        values = [getattr(each, name) for each in results]
+        print(f"{label:38}" + "".join(f"{shape.format(value):>12}" for value in values), end="")
+        place = 1 if "[1]" in shape else 0
+        plain = [value[place] if isinstance(value, tuple) else value for value in values]
+        compared = len(plain) == 2 and plain[0] > 0 and name not in ("late", "carrier_core", "sentences")
+        print(f"{plain[1] / plain[0]:>10.1f}" if compared else "", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, nargs="+", default=[1, 5, 20, 50, 100])
+    parser.add_argument("--seconds", type=float, default=60, help="measured, for each number of calls")
+    parser.add_argument("--bots", nargs="+", choices=BOTS, default=list(BOTS))
+    parser.add_argument("--cores", type=int, nargs=2, default=[0, 1], help="the server's, the carrier's")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    chosen = parser.parse_args()
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2
+    )
+    print(__doc__.partition("How to read it")[2].replace(": ", "", 1).strip())
+    shared, everything = voices(), []
+    import uvloop
+
+    for calls in chosen.calls:
+        results = []
+        for name in chosen.bots:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                results.append(runner.run(measure(name, calls, chosen.seconds, shared, tuple(chosen.cores))))
+        show(results)
+        everything += [asdict(each) for each in results]
+    if chosen.json:
+        chosen.json.write_text(json.dumps(everything, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
