@@ -1,8 +1,10 @@
 """Writes running calls into the store, beside the audio and never in its way.
 
-One thread commits what all calls have put down meanwhile, in one transaction. What a turn has decided
-is due within ``DUE_SECONDS``; the rest gathers for ``GATHER_SECONDS``. When the database is locked,
-full or gone, everything waits in memory and is tried again; calls go on, and ``late`` counts.
+One thread commits what is due, in one transaction. What a turn has decided must be there within
+``DUE_SECONDS`` and waits for ``TURN_SECONDS`` of them: a turn decides several things within a few
+milliseconds, and the processor is the answer's first. The rest gathers for ``GATHER_SECONDS``. When
+the database is locked, full or gone, everything waits in memory and is tried again; calls go on, and
+``late`` counts.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from callbot.store.database import StoreError
 from callbot.store.live import Admission, CallWrite, Finish, LiveCalls, WriteRefused
 
 DUE_SECONDS = 0.05
+TURN_SECONDS = 0.015
 GATHER_SECONDS = 0.2
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.05, 1.0
 
@@ -81,6 +84,8 @@ class Writer:
         self._pending: dict[str, _Pending] = {}
         self._writing: Mapping[str, _Pending] = {}
         self._changed = threading.Condition()  # with a re-entrant lock
+        self._wakes = float("inf")
+        """When the thread looks next, in monotonic seconds, unless it is told to."""
         self._stopping = False
         self.late = 0
         """Commits of turns that took longer than ``DUE_SECONDS``."""
@@ -109,7 +114,7 @@ class Writer:
             finish,
             release,
             admission,
-            due=now if urgent else now + GATHER_SECONDS,
+            due=now + (TURN_SECONDS if urgent else GATHER_SECONDS),
             urgent_since=now if urgent else None,
         )
         self._add(call_id, new)
@@ -148,7 +153,8 @@ class Writer:
         with self._changed:
             older = self._pending.get(call_id)
             self._pending[call_id] = new if older is None else new.after(older)
-            self._changed.notify()
+            if new.due < self._wakes:
+                self._changed.notify()
 
     # --- the thread -------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -161,19 +167,26 @@ class Writer:
                 backoff = min(2 * backoff, _LAST_BACKOFF)
 
     def _next(self) -> dict[str, _Pending] | None:
-        """Everything pending, once some of it is due; None when the writer is to stop."""
+        """What is due, and what is nearly due with it, once something is; None when the writer is to stop."""
         with self._changed:
             while True:
-                due = min((pending.due for pending in self._pending.values()), default=None)
-                if due is None:
-                    if self._stopping:
-                        return None
-                    self._changed.wait()
-                elif self._stopping or (wait := due - time.monotonic()) <= 0:
-                    self._writing, self._pending = self._pending, {}
-                    return dict(self._writing)
-                else:
-                    self._changed.wait(wait)
+                due = min((pending.due for pending in self._pending.values()), default=float("inf"))
+                if self._stopping:
+                    return self._take(float("inf")) if self._pending else None
+                now = time.monotonic()
+                if due <= now:
+                    return self._take(now + GATHER_SECONDS / 2)
+                self._wakes = due
+                self._changed.wait(None if due == float("inf") else due - now)
+                self._wakes = 0.0
+
+    def _take(self, until: float) -> dict[str, _Pending]:
+        """What is due by then is being written from now on."""
+        taken = {call: pending for call, pending in self._pending.items() if pending.due <= until}
+        for call_id in taken:
+            del self._pending[call_id]
+        self._writing = taken
+        return dict(taken)
 
     def _commit(self, batch: dict[str, _Pending]) -> bool:
         try:

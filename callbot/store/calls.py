@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import Table, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -89,6 +89,7 @@ class Calls:
         call and for a number that is taken.
         """
         with self._database.write() as session:
+            call_row(session, call_id)
             append_entries(session, call_id, list(entries), at or dt.datetime.now(dt.UTC))
 
     def next_seq(self, call_id: str) -> int:
@@ -287,24 +288,31 @@ def _started_at(value: object) -> dt.datetime:
 def append_entries(
     session: Session, call_id: str, entries: Sequence[tuple[int, Entry]], at: dt.datetime
 ) -> None:
-    """Add entries to a call, and what they say to its lead. Raises StoreError for a number that is taken."""
-    call = call_row(session, call_id)
-    rows = []
+    """Add entries to a call that is there, and what they say to its turns and its lead.
+
+    Raises StoreError for a number that is taken.
+    """
+    rows, turns = [], 0
     for seq, entry in entries:
         flat = entry_to_json(entry)
         head = {name: flat.pop(name) for name in ("t", "kind", "type")}
         rows.append({"call_id": call_id, "seq": seq, **head, "data": flat})
         if isinstance(entry.what, AskModel) and entry.what.occasion in _TURNS and not entry.what.fallback:
-            call.turns += 1
+            turns += 1
         elif isinstance(entry.what, SaveLead):
             upsert_lead(session, call_id, entry.what, at)
+    if turns:
+        session.execute(update(CallRow).where(CallRow.id == call_id).values(turns=CallRow.turns + turns))
     if not rows:
         return
     try:
-        session.execute(insert(EventRow), rows)
+        session.execute(_ADD_EVENTS, rows)
     except IntegrityError as error:
         raise NumberTaken(f'the call "{call_id}": an entry of these numbers is already written') from error
 
+
+_ADD_EVENTS = insert(cast("Table", EventRow.__table__))
+"""Past the mapper, which would cost a server of many calls as much as the rows themselves."""
 
 _TURNS = (Occasion.CALLER_SPOKE, Occasion.AFTER_FAREWELL)
 """Questions that are a turn of the caller's, as the engine counts them for ``limits.turns``."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -214,23 +214,24 @@ class LiveCalls:
         lost: set[str] = set()
         now = _now()
         with self._database.write() as session:
+            holders = _holders(session, [write.call_id for write in writes])
             for write in sorted(writes, key=lambda write: write.call_id):  # one order: nobody deadlocks
-                lease = session.get(LeaseRow, write.call_id, with_for_update=True)
-                if lease is None and write.admission is not None:
-                    lease = _make_up_for(session, write.call_id, write.admission, holder, now)
-                if lease is None or lease.holder != holder:
+                held_by = holders.get(write.call_id)
+                if held_by is None and write.admission is not None:
+                    held_by = _make_up_for(session, write.call_id, write.admission, holder, now)
+                if held_by != holder:
                     lost.add(write.call_id)
                     continue
                 try:
                     append_entries(session, write.call_id, list(write.entries), now)
                 except (NumberTaken, IntegrityError) as error:
                     raise WriteRefused(write.call_id, str(error)) from error
-                if write.snapshot is not None:
-                    call_row(session, write.call_id).snapshot = dict(write.snapshot)
+                if write.snapshot is not None and write.finish is None:
+                    session.execute(_KEEP, {"call": write.call_id, "kept": dict(write.snapshot)})
                 if write.finish is not None:
                     _finish(session, write.call_id, write.finish, now)
                 if write.release:
-                    session.delete(lease)
+                    session.execute(delete(LeaseRow).where(LeaseRow.call_id == write.call_id))
         return lost
 
     def finish_unheld(self, call_id: str, finish: Finish) -> bool:
@@ -284,10 +285,29 @@ def _give(session: Session, call_id: str, nonce: str, attempt: int, expires_at: 
     return Stream(nonce, attempt, expires_at, used=False)
 
 
+def _holders(session: Session, call_ids: list[str]) -> dict[str, str]:
+    """Who holds the leases of these calls; nobody takes one of them before the transaction is over."""
+    return {row.call_id: row.holder for row in session.execute(_HOLDERS, {"calls": call_ids})}
+
+
+_HOLDERS = (
+    select(LeaseRow.call_id, LeaseRow.holder)
+    .where(LeaseRow.call_id.in_(bindparam("calls", expanding=True)))
+    .order_by(LeaseRow.call_id)
+    .with_for_update()
+)
+_KEEP = (
+    update(cast("Table", CallRow.__table__))
+    .where(CallRow.id == bindparam("call"))
+    .values(snapshot=bindparam("kept"))
+)
+"""Made once: what a server of many calls runs at every turn of each."""
+
+
 def _make_up_for(
     session: Session, call_id: str, admission: Admission, holder: str, now: dt.datetime
-) -> LeaseRow | None:
-    """Write down a call's beginning after the fact; None if it is over, which nobody could know."""
+) -> str | None:
+    """Write down a call's beginning after the fact: who holds it. None if it is over, which nobody could know."""
     call = session.get(CallRow, call_id)
     if call is None:
         start_row(session, call_id, admission.header)
@@ -299,10 +319,9 @@ def _make_up_for(
         _give(session, call_id, admission.nonce, newest.attempt + 1 if newest else 1, now)
         stream = session.get_one(StreamRow, admission.nonce)
     stream.used_at = now
-    lease = LeaseRow(call_id=call_id, holder=holder, expires_at=admission.until)
-    session.add(lease)
+    session.add(LeaseRow(call_id=call_id, holder=holder, expires_at=admission.until))
     session.flush()
-    return lease
+    return holder
 
 
 def _newest(session: Session, call_id: str) -> Stream | None:
