@@ -151,8 +151,9 @@ class TwilioLine:
         self._outstanding: set[int] = set()
         self._discarded: set[int] = set()
         self._recent: deque[tuple[object, object, object]] = deque(maxlen=_REMEMBERED)
-        self._sequence: int | None = None
+        self._sequence = -1
         self._chunk: int | None = None
+        self._heard_at = 0.0
         self._stopped_elsewhere = asyncio.Event()
         self._hanging_up: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -214,32 +215,41 @@ class TwilioLine:
 
     # --- what the carrier says --------------------------------------------------------------------
     async def _listen(self) -> Gone:
-        stopped = asyncio.ensure_future(self._stopped_elsewhere.wait())
-        reading = asyncio.ensure_future(self._read())
+        tasks = [asyncio.create_task(work()) for work in (self._read, self._stopped, self._silence)]
         try:
-            await asyncio.wait({stopped, reading}, return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading.done() else Gone.STOPPED
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(task.result() for task in tasks if task.done())
         finally:
-            for task in (stopped, reading):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(stopped, reading, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self) -> Gone:
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._dead_after) as alive:
-                while (frame := await self._transport.receive()) is not None:
-                    message = wire.read_message(frame)
-                    if isinstance(message, wire.Stop) and message.stream_sid == self._sid:
-                        return Gone.STOPPED
-                    if isinstance(message, wire.Media):
-                        alive.reschedule(loop.time() + self._dead_after)
-                    if (code := self._take(message)) is not None:
-                        await self._transport.close(code, "protocol")
-                        break
-        except TimeoutError:
-            return Gone.DEAD
+        while (frame := await self._transport.receive()) is not None:
+            message = wire.read_message(frame)
+            if isinstance(message, wire.Stop) and message.stream_sid == self._sid:
+                return Gone.STOPPED
+            if isinstance(message, wire.Media):
+                self._heard_at = loop.time()
+            if (code := self._take(message)) is not None:
+                await self._transport.close(code, "protocol")
+                break
         return Gone.LOST
+
+    async def _stopped(self) -> Gone:
+        await self._stopped_elsewhere.wait()
+        return Gone.STOPPED
+
+    async def _silence(self) -> Gone:
+        """Ends once the line is dead. Looks at a time written down: a timer for each frame would cost more."""
+        loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        while True:
+            left = self._heard_at + self._dead_after - loop.time()
+            if left <= 0:
+                return Gone.DEAD
+            await asyncio.sleep(left)
 
     def _take(self, message: wire.Message) -> int | None:
         """Act on a message; the code to close the socket with if it went too far."""
@@ -269,14 +279,14 @@ class TwilioLine:
         return _code_of(message) if self.counts[name] >= BAD_FRAMES else None
 
     def _hear(self, media: wire.Media) -> None:
-        if media.place[0] is not None and media.place in self._recent:
+        if media.sequence is not None and media.sequence > self._sequence:
+            self._sequence = media.sequence
+        elif media.place[0] is not None and media.place in self._recent:
             self.counts["duplicate"] += 1
             return
+        elif media.sequence is not None:
+            self.counts["out_of_order"] += 1  # cannot be on TCP; 20 ms out of place do no harm
         self._recent.append(media.place)
-        if media.sequence is not None:
-            if self._sequence is not None and media.sequence < self._sequence:
-                self.counts["out_of_order"] += 1  # cannot be on TCP; 20 ms out of place do no harm
-            self._sequence = media.sequence
         if media.chunk is not None:
             if self._chunk is not None and media.chunk > self._chunk + 1:
                 self.counts["gap"] += 1

@@ -49,6 +49,7 @@ class Converter:
 
     def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
         self._source, self._target = source, target
+        self._as_it_is = source == target and source.encoding == "mulaw"
         self._half = b""
         self._resampler = (
             soxr.ResampleStream(source.rate, target.rate, 1, dtype="float32")
@@ -65,7 +66,7 @@ class Converter:
         return self._convert(b"", last=True)
 
     def _convert(self, audio: bytes, *, last: bool) -> bytes:
-        if self._source == self._target and self._source.encoding == "mulaw":
+        if self._as_it_is:
             return audio
         if self._source.encoding == "mulaw":
             pcm = decode_mulaw(audio)

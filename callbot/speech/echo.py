@@ -73,9 +73,10 @@ class Echo:
         if not self._queue:
             self._silent_for += 1
             if not self.audible:
-                self._played.clear()
-                self._levels.clear()
-                self._heard.clear()
+                if self._played:
+                    self._played.clear()
+                    self._levels.clear()
+                    self._heard.clear()
                 return
         else:
             self._silent_for = 0

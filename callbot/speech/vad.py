@@ -60,23 +60,24 @@ class Gate:
 
         self._webrtc = webrtcvad.Vad(_AGGRESSIVENESS)
         self._minima: deque[int] = deque(maxlen=_FLOOR_BLOCKS)
+        self._floor = 0
         self._block_minimum, self._block = _LOUDEST_NOISE, 0
 
     def lets_through(self, frame: bytes) -> bool:
         """Judge one frame of 160 samples."""
         level = audioop.rms(frame, 2)
-        floor = self._floor(level)
-        if level < _QUIETEST or level < _OVER_NOISE * floor:
+        self._learn(level)
+        if level < _QUIETEST or level < _OVER_NOISE * self._floor:
             return False
         return bool(self._webrtc.is_speech(frame, RATE))
 
-    def _floor(self, level: int) -> int:
+    def _learn(self, level: int) -> None:
         self._block_minimum = min(self._block_minimum, level)
         self._block += 1
         if self._block == _FLOOR_BLOCK:
             self._minima.append(self._block_minimum)
+            self._floor = min(self._minima)
             self._block_minimum, self._block = _LOUDEST_NOISE, 0
-        return min(self._minima, default=0)
 
 
 class Silero:
