@@ -154,13 +154,17 @@ async def _measured(name: str, bot: Running, calls: int, seconds: float, voices:
 
 
 def _middle_and_worst(seconds: list[float]) -> tuple[float, float]:
-    return 1000 * percentile(seconds, 50), 1000 * percentile(seconds, 99)
+    known = [each for each in seconds if not math.isnan(each)]
+    return 1000 * percentile(known, 50), 1000 * percentile(known, 99)
 
 
 def _spans(
     books: Books, decided: list[tuple[str, float]]
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Seconds from (decision, voice) to each answer, and to each clear that cut something off."""
+    """Seconds from (decision, voice) to each answer, and to each clear that cut something off.
+
+    An answer that the caller had given up has no decision of its own.
+    """
     answers, clears = [], []
     for turn in books.turns:
         if turn.answered is not None:
