@@ -14,14 +14,16 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
+from typing import TYPE_CHECKING
 
 import callbot
 from callbot.cli.judges import Judges
 from callbot.cli.players import Bot, Players, known_as
+from callbot.cli.rehearsing import Aloud
 from callbot.errors import CallbotError
 from callbot.evals.budget import Budget
 from callbot.evals.callers import Callers
@@ -33,6 +35,9 @@ from callbot.evals.runner import Attempt, Runner
 from callbot.evals.scenario import Scenario
 from callbot.models.registry import make_model
 from callbot.prices import Price
+
+if TYPE_CHECKING:
+    from callbot.rehearsal.studio import Studio
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Setup:
     max_cost: float | None
     judge_model: str | None = None
     judge_price: Price | None = None
+    aloud: Aloud | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ def play(order: Order) -> Played | Refused:
         return Refused(host, f"it runs callbot {build()}, and this is {order.build}; install the same there")
     try:
         setup, attempt = pickle.loads(order.work)  # noqa: S301 - a cluster runs what its client sends anyway
-        with _stage(setup) as stage:
-            return stage.play(attempt)
+        with _playing_of(setup) as playing:
+            return playing.play(attempt)
     except CallbotError as error:
         return Refused(host, str(error))
 
@@ -111,7 +117,7 @@ def build() -> str:
     return f"{callbot.__version__} ({digest.hexdigest()[:8]})"
 
 
-class _Stage:
+class _Playing:
     """Plays the attempts of one run in this process, several threads' side by side on one event loop.
 
     They share the model, its connections, what it has learnt of its server, and the pace.
@@ -127,6 +133,7 @@ class _Stage:
         self._callers = Callers(seed=setup.seed)
         self._players: Players | None = None
         self._judges: Judges | None = None
+        self._studio: Studio | None = None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -151,6 +158,7 @@ class _Stage:
                 on_finished=lambda scenario, run: None,
                 run_on=self._setup.run_on,
                 judge=(judge := self._judge_of(attempt.scenario)),
+                stage=self._stage_of(attempt.scenario),
             )
             report = await runner.attempt(attempt)
             if judge is not None and judge.stopped_by is not None:
@@ -193,8 +201,16 @@ class _Stage:
             )
         return self._judges.judge
 
+    def _stage_of(self, scenario: Scenario) -> Studio | None:
+        """Where calls are held aloud; sentences are kept beside what else this machine can do without."""
+        aloud = self._setup.aloud
+        if aloud is not None and self._studio is None:
+            here = replace(aloud, clips=Path(gettempdir()) / "callbot-clips")
+            self._studio = here.stage([scenario], self._model, self._setup.concurrency)
+        return self._studio
+
     async def _close(self) -> None:
-        for part in (self._model, self._players, self._judges):
+        for part in (self._studio, self._model, self._players, self._judges):
             if part is not None:
                 await part.close()
 
@@ -204,22 +220,22 @@ def _left_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-_stages: dict[Setup, _Stage] = {}
+_in_play: dict[Setup, _Playing] = {}
 _lock = threading.Lock()
 
 
 @contextmanager
-def _stage(setup: Setup) -> Iterator[_Stage]:
-    """The stage of a run; it stays for the run's next attempt, and goes when another run's comes."""
+def _playing_of(setup: Setup) -> Iterator[_Playing]:
+    """What plays a run; it stays for the run's next attempt, and goes when another run's comes."""
     with _lock:
-        for idle in [old for old, stage in _stages.items() if old != setup and not stage.users]:
-            _stages.pop(idle).close()
-        if setup not in _stages:
-            _stages[setup] = _Stage(setup)
-        stage = _stages[setup]
-        stage.users += 1
+        for idle in [old for old, playing in _in_play.items() if old != setup and not playing.users]:
+            _in_play.pop(idle).close()
+        if setup not in _in_play:
+            _in_play[setup] = _Playing(setup)
+        playing = _in_play[setup]
+        playing.users += 1
     try:
-        yield stage
+        yield playing
     finally:
         with _lock:
-            stage.users -= 1
+            playing.users -= 1

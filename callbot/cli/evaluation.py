@@ -228,6 +228,7 @@ def runner_on(
         max_cost=evaluation.max_cost,
         judge_model=evaluation.judge_model,
         judge_price=judge_price(evaluation.judge_model, evaluation.prices),
+        aloud=evaluation.aloud,
     )
     return ClusterRunner(cluster.address, setup, folder, budget=budget, pace=pace, on_finished=on_finished)
 
@@ -298,8 +299,8 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
 
 
 def stage_of(evaluation: Evaluation, model: Model) -> Studio | None:
-    """Where the calls are held aloud; None: in text. Raises CallbotError."""
-    if evaluation.aloud is None:
+    """Where the calls are held aloud here; None: in text, or on a cluster. Raises CallbotError."""
+    if evaluation.aloud is None or evaluation.cluster is not None:
         return None
     return evaluation.aloud.stage(evaluation.selection.scenarios, model, evaluation.concurrency)
 

@@ -60,7 +60,11 @@ class CallInfo:
     tells: tuple[Tell, ...]
 
 
-_INFO = select(*(getattr(CallRow, name) for name in CallInfo.__slots__ if name != "tells"), TELLS_OF_A_CALL)
+INFO = (*(getattr(CallRow, name) for name in CallInfo.__slots__ if name != "tells"), TELLS_OF_A_CALL)
+"""What is selected of a call for ``info_of_row``."""
+_INFO = select(*INFO)
+SUSPECT = exists().where(TellRow.call_id == CallRow.id)
+"""The condition that something makes a call worth a look."""
 
 
 class Calls:
@@ -162,13 +166,13 @@ class Calls:
             row = session.execute(_INFO.where(CallRow.id == call_id)).first()
         if row is None:
             raise unknown_call(call_id)
-        return _info(*row)
+        return info_of_row(*row)
 
     def find(self, start_of_id: str) -> CallInfo:
         """The one call whose id is or begins so. Raises StoreError if there is none, or several."""
         query = _INFO.where(CallRow.id.startswith(start_of_id, autoescape=True)).order_by(CallRow.id)
         with self._database.read() as session:
-            found = [_info(*row) for row in session.execute(query.limit(6))]
+            found = [info_of_row(*row) for row in session.execute(query.limit(6))]
         exact = [call for call in found if call.id == start_of_id]
         if not found or not start_of_id:
             raise unknown_call(start_of_id)
@@ -200,9 +204,9 @@ class Calls:
         if since is not None:
             query = query.where(CallRow.started_at >= since)
         if suspect:
-            query = query.where(exists().where(TellRow.call_id == CallRow.id))
+            query = query.where(SUSPECT)
         with self._database.read() as session:
-            return tuple(_info(*row) for row in session.execute(query))
+            return tuple(info_of_row(*row) for row in session.execute(query))
 
 
 def how_it_ended(record: Record) -> tuple[str | None, str | None]:
@@ -318,7 +322,8 @@ _TURNS = (Occasion.CALLER_SPOKE, Occasion.AFTER_FAREWELL)
 """Questions that are a turn of the caller's, as the engine counts them for ``limits.turns``."""
 
 
-def _info(*row: Any) -> CallInfo:
+def info_of_row(*row: Any) -> CallInfo:
+    """The call that a row of ``INFO`` tells of."""
     values = dict(zip(CallInfo.__slots__, row, strict=True))
     return CallInfo(**{**values, "tells": in_order(values["tells"])})
 

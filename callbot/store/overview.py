@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, exists, not_, or_, select, union_all
 
 from callbot.record import Entry, Record
-from callbot.store.calls import CallInfo, call_row, entry_of_row, unknown_call
+from callbot.store.calls import INFO, SUSPECT, CallInfo, call_row, entry_of_row, info_of_row, unknown_call
 from callbot.store.engine import Database
 from callbot.store.tables import CallRow, EventRow, LeaseRow, StreamRow
 
@@ -40,12 +40,16 @@ class ListedCall:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which past calls to show; None: all. ``text``: an id or its beginning, or a part of a number."""
+    """Which past calls to show; None: all. ``text``: an id or its beginning, or a part of a number.
+
+    ``suspect``: only those that something makes worth a look (``suspicion.Tell``).
+    """
 
     business: str | None = None
     ended_by: str | None = None
     lead_status: str | None = None
     text: str | None = None
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,6 @@ class News:
     call: ListedCall
     entries: Sequence[tuple[int, Entry]]
     header: dict[str, Any] = field(repr=False)
-
-
-_INFO = tuple(getattr(CallRow, name) for name in CallInfo.__slots__)
 
 
 class Overview:
@@ -149,7 +150,7 @@ def _now() -> dt.datetime:
 def _listed(now: dt.datetime) -> Any:
     leased = exists().where(LeaseRow.call_id == CallRow.id, LeaseRow.expires_at > now)
     answered = exists().where(StreamRow.call_id == CallRow.id, StreamRow.used_at.is_not(None))
-    return select(*_INFO, _in_progress(now), leased, answered)
+    return select(*INFO, _in_progress(now), leased, answered)
 
 
 def _call(row: Any) -> ListedCall:
@@ -157,7 +158,7 @@ def _call(row: Any) -> ListedCall:
     state: State = "over"
     if in_progress:
         state = "talking" if leased else "lost" if answered else "opening"
-    return ListedCall(CallInfo(*info), state)
+    return ListedCall(info_of_row(*info), state)
 
 
 def _in_progress(now: dt.datetime) -> ColumnElement[bool]:
@@ -183,6 +184,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(CallRow.ended_by.is_(None) if broke_off else CallRow.ended_by == wanted.ended_by)
     if wanted.lead_status is not None:
         conditions.append(CallRow.lead_status == wanted.lead_status)
+    if wanted.suspect:
+        conditions.append(SUSPECT)
     if wanted.text is not None:
         conditions.append(_names(wanted.text.strip()))
     return conditions

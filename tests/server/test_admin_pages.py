@@ -216,6 +216,15 @@ def test_calls_are_found_and_told_in_a_line(operator: Operator) -> None:
     assert operator.get("/admin?q=CAold07")[0] == 303
 
 
+def test_calls_worth_a_look_are_marked_and_found(operator: Operator) -> None:
+    """Each of these callers rang again at once, but for the last."""
+    page = operator.page("/admin?q=CAold0&suspect=1")
+    assert listed(page) == [f"CAold{n:02}" for n in range(1, 10)]
+    assert page.count(">redial</span>") == 9
+    assert "the caller rang again within 10 minutes" in said(operator.page("/admin/calls/CAold01"))
+    assert "worth a look" not in said(operator.page("/admin/calls/CAold00"))
+
+
 @pytest.mark.parametrize("query", ["before=yesterday", "before=2026-11-27T12:00:00~CA", "before=~"])
 def test_an_address_that_was_cut_says_so(operator: Operator, query: str) -> None:
     """And loses nothing."""

@@ -21,6 +21,7 @@ from callbot.store.calls import CallInfo
 from callbot.store.database import Store
 from callbot.store.leads import Lead
 from callbot.store.overview import BROKE_OFF, Cursor, ListedCall, Page, Wanted
+from callbot.suspicion import MEANING
 
 TEMPLATES = Path(__file__).parent / "templates"
 CALLS = "/admin"
@@ -52,10 +53,7 @@ GREETINGS = {"pass": "heard", "fail": "faulty", "caller_left": "caller left"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A call in a list. ``greeting``: None where nothing is kept of it.
-
-    Signs of a wrongful hang-up join here, and in ``CallView``, once something tells them.
-    """
+    """A call in a list. ``greeting``: None where nothing is kept of it."""
 
     call: ListedCall
     greeting: Certificate | None
@@ -226,6 +224,7 @@ def query_of(wanted: Wanted, cursor: Cursor | None = None) -> str:
         "business": wanted.business,
         "ended_by": wanted.ended_by,
         "lead": wanted.lead_status,
+        "suspect": "1" if wanted.suspect else None,
         "before": cursor_text(cursor) if cursor else None,
     }
     text = urlencode({name: value for name, value in named.items() if value})
@@ -275,6 +274,7 @@ class Pages:
             "states": STATES,
             "enders": ENDERS,
             "greetings": GREETINGS,
+            "meaning": MEANING,
             "length": length,
             "ended_by": {name or BROKE_OFF: words for name, words in ENDERS.items()},
             "lead_statuses": {str(status): worded(status) for status in LeadStatus},

@@ -216,7 +216,9 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
     def value(name: str) -> str | None:
         return query.get(name, "").strip()[:200] or None
 
-    return Wanted(value("business"), value("ended_by"), value("lead"), value("q"))
+    return Wanted(
+        value("business"), value("ended_by"), value("lead"), value("q"), suspect=bool(value("suspect"))
+    )
 
 
 def _after(query: Mapping[str, str]) -> Cursor | None:
