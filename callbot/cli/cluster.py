@@ -76,14 +76,14 @@ async def _unfit(client: Client) -> list[str]:
     return [
         f"the worker {worker} has no callbot such as this one ({there}); install {build()} there"
         if isinstance(there, Exception)
-        else f"the worker {worker} runs callbot {there}, and this is {build()}; install the same there"
+        else f"the worker {worker} runs callbot {there}, and this is {build()}; install the same there and start it again"
         for worker, there in builds.items()
-        if there != build()
+        if there != build() and not isinstance(there, OSError)  # it died just now: nothing is asked of it
     ]
 
 
 def _and_more(faults: Sequence[str]) -> str:
-    return f" (and {len(faults) - 1} more workers)" if len(faults) > 1 else ""
+    return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
 
 
 @asynccontextmanager
