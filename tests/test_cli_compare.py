@@ -175,6 +175,17 @@ def test_too_few_scenarios_are_inconclusive_and_it_says_how_many_would_do(
     assert re.search(r"would settle it +about 6 scenarios if the difference is as large as seen", out)
 
 
+def test_a_change_that_every_scenario_shares_lies_within_its_interval(project: Project) -> None:
+    """Rates that fall from all to none have no spread to resample, and are no less sure of themselves."""
+    before, after = project.evaluated("good"), project.evaluated("hasty")
+    project.run("compare", before.name, after.name, "--json", "c.json")
+    rows = json.loads((project.folder / "c.json").read_text(encoding="utf-8"))["metrics"]
+    changed = {row["name"]: row for row in rows if row["difference"] is not None}
+    assert changed["precision"]["difference"] == -1.0
+    for row in changed.values():
+        assert row["low"] <= row["difference"] <= row["high"], row
+
+
 def test_no_difference_is_said_only_of_enough_scenarios(tmp_path: Path, command: Command) -> None:
     """The same run twice: 8 scenarios leave room for a difference of 10 points, 40 do not."""
     project = Project(tmp_path, command, scenarios=8)

@@ -106,6 +106,7 @@ def test_a_curve_counts_every_sample_of_every_turn(folder, server):
     assert second["reasons"] == {"customer_declined": 2}
     assert second["rate"]["low"] < 1 / 3 < second["rate"]["high"]
     assert 'first wants to end in turn 2 (33.3%: customer_declined 2), at "no need"' in screen
+    assert "passed" not in screen, "answers are counted, not judged"
 
 
 def test_samples_differ_in_their_seeds_and_in_nothing_else(folder, server):

@@ -92,6 +92,7 @@ def test_the_command_counts_writes_and_exits(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert "20 calls: 12 on time, 3 premature, 2 late, 2 never, 1 off script" in done.stdout
+    assert "asked to end in turn 1; it should have been turn 3" in done.stdout, "nobody says why it ended"
     assert "gate holds: precision>=0.75" in done.stdout
     assert "gate fails: recall>=0.8 (recall is 0.750)" in done.stdout
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))

@@ -160,7 +160,7 @@ async def _measured(
     results, curves = Results(), []
     counted = [Counted(model, budget) for model in models]
     try:
-        with progress(console, planned, planned) as shown:
+        with progress(console, planned, planned, judged=False) as shown:
             for scenario in selection.scenarios:
                 called = selection.businesses[scenario.business]
                 run, prefixes = await prefixes_of(scenario, called, models[0], folder, runner)

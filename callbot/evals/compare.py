@@ -195,9 +195,9 @@ def _metrics(a: Report, b: Report, pairs: Sequence[_Pair]) -> list[Metric]:
             bounds = paired_interval([Fraction(int(other.passed - one.passed)) for one, other in both])
         else:
             bounds = interval(sums, partial(_change, metric.of))
-            if bounds is not None and bounds[0] == bounds[1]:  # nothing differs: no spread to resample
+            if bounds is not None and bounds[0] == bounds[1]:  # all are alike: no spread to resample
                 counted = sum(metric.counted(one) + metric.counted(other) > 0 for one, other in both)
-                bounds = paired_interval([Fraction(0)] * counted)
+                bounds = paired_interval([Fraction(bounds[0])] * counted)
         change = None if before is None or after is None else after - before
         low, high = bounds if bounds and change is not None else (None, None)
         rows.append(Metric(name=name, a=before, b=after, difference=change, low=low, high=high))

@@ -62,12 +62,12 @@ def _judged(request: EndRequest | None, outcome: Outcome, expect: Expect) -> tup
     if expect.end is None:
         if request is None:
             return "open", ""
-        return "premature", f"asked to end ({request.reason}) in turn {request.turn}; it should stay open"
+        return "premature", f"{_asked(request)}; it should stay open"
     window = window_of(outcome, expect)
     due = _due(window, outcome, expect.end)
     if request is None:
         return "never", f"never asked to end; it should have {'in ' if window else ''}{due}"
-    asked = f"asked to end ({request.reason}) in turn {request.turn}"
+    asked = _asked(request)
     if window is None or request.turn < window[0]:
         return "premature", f"{asked}; it should have been {due}"
     if request.turn > window[1]:
@@ -75,6 +75,11 @@ def _judged(request: EndRequest | None, outcome: Outcome, expect: Expect) -> tup
     if expect.end.reason and request.reason not in expect.end.reason:
         return "wrong_reason", f"{asked}; the reason should be {' or '.join(expect.end.reason)}"
     return "on_time", ""
+
+
+def _asked(request: EndRequest) -> str:
+    reason = f" ({request.reason})" if request.reason else ""
+    return f"asked to end{reason} in turn {request.turn}"
 
 
 def _due(window: tuple[int, int] | None, outcome: Outcome, end: EndExpect) -> str:

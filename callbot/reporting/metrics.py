@@ -72,7 +72,7 @@ def _judged(report: Report) -> Iterator[tuple[str, str]]:
 def _faults(report: Report) -> Iterator[tuple[str, str]]:
     """What was counted beside the verdicts, where there was any, and what bad ends came to."""
     totals = report.summary.totals
-    if totals.turns_late is not None:
+    if totals.turns_late is not None and (totals.turns_late or totals.seconds_late):
         mean = f"{totals.turns_late:.1f} turn{'s' * (totals.turns_late != 1)} on average"
         yield "late by", f"{mean}, {totals.seconds_late:.0f} s in all"
     counted = [
@@ -96,10 +96,17 @@ def _faults(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _cost(report: Report) -> str:
-    """What the answers cost, and what of it this run paid, where a cassette or an earlier run paid the rest."""
+    """What the answers cost, and what this run paid if that is not the same.
+
+    Less, where a cassette or an earlier run paid the rest; more, where attempts were cut off.
+    """
     cost, spent, currency = report.summary.cost or 0.0, report.run.spent, report.run.currency or ""
     total = f"{cost:.4f} {currency}"
-    return total if spent is None or abs(cost - spent) < 5e-5 else f"{total}, of which spent now {spent:.4f}"
+    if spent is None or abs(cost - spent) < 5e-5:
+        return total
+    if spent > cost:
+        return f"{total}; spent {spent:.4f}, with what was cut off"
+    return f"{total}, of which spent now {spent:.4f}"
 
 
 def _bounds(interval: Interval | None) -> str:

@@ -198,7 +198,7 @@ def _right(expected: str, given: str) -> bool:
 def counted(run: RunReport, currency: str | None) -> Iterator[tuple[str, str]]:
     """What was counted on one attempt beside its verdict, where there was any."""
     measures = run.measures
-    if measures.turns_late is not None:
+    if measures.turns_late is not None and (measures.turns_late or measures.seconds_late):
         waited = f", {view.seconds(measures.seconds_late)}" if measures.seconds_late is not None else ""
         yield "late by", f"{view.count(measures.turns_late, 'turn')}{waited}"
     if measures.lost_fields:

@@ -18,10 +18,13 @@ class LiveProgress:
     """Counts what a run has finished and shows it. Use as a context; leaving it clears the live line.
 
     ``finished`` and ``asked`` may be called from one thread at a time, in any order of scenarios.
+    ``judged``: whether what finishes passes or fails.
     """
 
-    def __init__(self, console: Console, total: int, requests: int | None = None) -> None:
-        self.console, self.total, self.requests = console, total, requests
+    def __init__(
+        self, console: Console, total: int, requests: int | None = None, *, judged: bool = True
+    ) -> None:
+        self.console, self.total, self.requests, self._judged = console, total, requests, judged
         self.done = self.passed = self.failed = self.infra = self.sent = 0
         self._live: Progress | None = None
         self._task = TaskID(0)
@@ -74,8 +77,10 @@ class LiveProgress:
 
     def counts(self) -> Text:
         """Passed, failed, infra and requests so far."""
-        text = Text.assemble((f"{self.passed} passed", "green"), "  ")
-        text.append(f"{self.failed} failed", "red" if self.failed else "dim")
+        text = Text()
+        if self._judged:
+            text.append(f"{self.passed} passed  ", "green")
+            text.append(f"{self.failed} failed", "red" if self.failed else "dim")
         if self.infra:
             text.append(f"  {self.infra} infra", "yellow")
         if self.sent:
@@ -97,6 +102,8 @@ class _Counts(ProgressColumn):
         return self._progress.counts()
 
 
-def progress(console: Console, total: int, requests: int | None = None) -> LiveProgress:
+def progress(
+    console: Console, total: int, requests: int | None = None, *, judged: bool = True
+) -> LiveProgress:
     """The progress of a run of ``total`` attempts and about ``requests`` requests: a context manager."""
-    return LiveProgress(console, total, requests)
+    return LiveProgress(console, total, requests, judged=judged)
