@@ -333,7 +333,11 @@ def test_watching_runs_what_a_change_concerns(evals: EvalProject) -> None:
 
         evals.edit("scenarios/calls.yaml", "say: hello", "say: good morning")
         assert "PASS  the gate holds: 1 passed" in screen.settled()
-        assert screen.leave() == 0, "the exit code of the last run"
+        evals.edit("scenarios/calls.yaml", "business: shop", "busines: shop")
+        screen.settled()
+        evals.edit("scenarios/calls.yaml", "busines: shop", "business: shop")
+        screen.settled()
+        assert screen.leave() == 0, "the exit code of the last run, for what was broken is mended"
     assert len(evals.reports()) == 3
 
 

@@ -56,7 +56,7 @@ class _Rounds:
         self._known: dict[str, tuple[str, str]] = {}
         self._next: Evaluation | None = None
         self._said = ""
-        self.code = 0
+        self.code = self._ran = 0
 
     def is_due(self) -> bool:
         """Whether any scenario, or a business that it calls, is not as it was when it last ran."""
@@ -66,7 +66,7 @@ class _Rounds:
             self._say_once(f"Error: {error}")
             self.code = BAD_INPUT
             return False
-        self._said = ""
+        self._said, self.code = "", self._ran  # what was broken is mended
         now = _hashes(evaluation.selection)
         changed = [name for name, hashes in now.items() if self._known.get(name) != hashes]
         self._known = {name: hashes for name, hashes in self._known.items() if name in now}
@@ -90,6 +90,7 @@ class _Rounds:
         except CallbotError as error:
             self._console.print(f"Error: {error}", markup=False, soft_wrap=True)
             self.code = BAD_INPUT
+        self._ran = self.code
         return self.code
 
     def told(self, changes: set[FileChange]) -> None:
