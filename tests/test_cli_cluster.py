@@ -18,7 +18,7 @@ from cli import REPOSITORY, callbot
 from dask_stage import Scheduler, dask_cluster, processing
 from distributed import LocalCluster
 from eval_project import KEY, EvalProject, evals, polite
-from openai_server import OpenAIServer, Reply
+from openai_server import OpenAIServer, Reply, reply_json
 
 __all__ = ["dask_cluster", "evals"]
 
@@ -266,3 +266,21 @@ def test_a_limit_is_kept_between_attempts(dask_cluster: LocalCluster, evals: Eva
         run = evals.report()["run"]
         assert 0.01 <= run["spent"] < 0.02
         assert run["requests"] <= len(server.requests) < 25
+
+
+def test_two_prompts_run_side_by_side_on_a_cluster(dask_cluster: LocalCluster, evals: EvalProject) -> None:
+    """Each with the attempts that it needs, and what they asked counted for its own run."""
+    evals.write("rude.md", "RUDE {{ business.name }}")
+
+    def respond(body: dict[str, Any]) -> Reply:
+        rude = "RUDE" in body["messages"][0]["content"]
+        return Reply(reply_json("Bye.", end="customer_declined", status="declined")) if rude else polite(body)
+
+    with OpenAIServer(key=KEY, respond=respond) as server:
+        options = ("--vs", "shop=rude.md", "--repeat", "3", "--stop-early")
+        done = evals.eval(server, *options, "--cluster", dask_cluster.scheduler_address)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "INCONCLUSIVE" in done.stdout
+        made = [evals.report(folder)["run"]["requests"] for folder in evals.reports()]
+        assert made == [2 * 2 + 2, 2 + 2], "two attempts decide a majority of three"
+        assert sum(made) == len(server.requests)

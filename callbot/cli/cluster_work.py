@@ -42,8 +42,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How every attempt of a run is played. ``max_requests``, ``max_cost``: no attempt alone goes past them."""
+    """How every attempt of a run is played.
 
+    ``run``: its folder's name; runs share no counts. ``max_requests``, ``max_cost``: no attempt alone goes
+    past them.
+    """
+
+    run: str
     model: str
     caller_model: str | None
     seed: int

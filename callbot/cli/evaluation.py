@@ -218,6 +218,7 @@ def runner_on(
     from callbot.cli.cluster_work import Setup
 
     setup = Setup(
+        run=folder.name,
         model=model,
         caller_model=evaluation.caller_model,
         seed=evaluation.seed,
