@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,32 @@ def test_inputs_are_data_and_never_commands(project):
     assert not (project / "owned").exists()
     for step in ACTION["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)]
+
+
+def test_the_readmes_step_is_one_that_the_action_takes():
+    """Its inputs exist, the one that must be given is, and its key is a variable of the step."""
+    [step] = [
+        each for steps in EXAMPLES if isinstance(steps, list) for each in steps if "callbot" in each["uses"]
+    ]
+    assert set(step["with"]) <= set(ACTION["inputs"])
+    assert {name for name, given in ACTION["inputs"].items() if given.get("required")} <= set(step["with"])
+    assert step["uses"].split("@")[0].endswith("callbot/.github/actions/eval")
+    assert (ROOT / ".github/actions/eval/action.yml").exists()
+
+
+def test_the_readmes_gitlab_job_leaves_what_it_promises(project):
+    """Its script, run as GitLab does with a model that needs no key, writes the report that it names."""
+    [job] = [each["callbot"] for each in EXAMPLES if isinstance(each, dict) and "callbot" in each]
+    [command] = [line for line in job["script"] if line.startswith("callbot eval")]
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "CI": "true"}
+    script = command.replace("openai:gpt-6-luna", "offline")
+    assert script != command
+    subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=project, env=env, check=True)
+    junit = project / job["artifacts"]["reports"]["junit"]
+    assert len(list(ET.parse(junit).getroot().iter("testcase"))) == 4
+    assert any((project / path) in junit.parents for path in job["artifacts"]["paths"])
+    assert job["artifacts"]["when"] == "always"

@@ -195,3 +195,9 @@ def test_leads_can_be_counted_only_on_calls_that_run_on(tmp_path):
     done = callbot("eval", "call.yaml", "--model", "offline", "--value-of-lead", "5", cwd=tmp_path)
     assert done.returncode == 2
     assert "--value-of-lead needs --continue" in done.stderr
+
+
+def test_a_reason_that_is_not_the_expected_one_is_named_with_it(tmp_path):
+    report, screen = evaluate(tmp_path, [*GOOD[:3], reply("Thank you, goodbye.", end="customer_declined")])
+    assert report["summary"]["totals"]["reasons"] == {"lead_complete": {"customer_declined": 1}}
+    assert "reasons confused    1 customer_declined for lead_complete" in screen

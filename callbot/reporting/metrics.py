@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from callbot.evals.report import Interval, Report
-from callbot.reporting import view
+from callbot.evals.totals import NONE, OPEN
+from callbot.reporting import overview, view
+
+_SHOWN = 3
 
 
 def metrics(report: Report) -> list[tuple[str, str]]:
@@ -29,6 +32,8 @@ def metrics(report: Report) -> list[tuple[str, str]]:
             else view.NONE,
         ),
     ]
+    if confused := _confused(report):
+        rows.append(("reasons confused", confused))
     if report.run.repeat > 1 and summary.pass_hat_k:
         powers = sorted(summary.pass_hat_k.items(), key=lambda item: int(item[0]))
         rows.append(("pass^k", ", ".join(f"k={k} {view.rate(value)}" for k, value in powers)))
@@ -51,6 +56,20 @@ def metrics(report: Report) -> list[tuple[str, str]]:
     if summary.cost is not None:
         rows.append(("cost", _cost(report)))
     return rows
+
+
+def _confused(report: Report) -> str:
+    """Requests to end for another reason than expected, the most frequent first; the page has all of them."""
+    table = overview.confusion(report)
+    wrong = [
+        (number, f"{number:,} {given} for {expected}")
+        for expected, cells in table.rows
+        for given, (number, right) in zip(table.given, cells, strict=True)
+        if number and not right and given != NONE and expected != OPEN
+    ]
+    wrong.sort(key=lambda each: -each[0])
+    more = f" and {view.count(len(wrong) - _SHOWN, 'other pair')}" if len(wrong) > _SHOWN else ""
+    return ", ".join(told for _, told in wrong[:_SHOWN]) + more
 
 
 def _judged(report: Report) -> Iterator[tuple[str, str]]:

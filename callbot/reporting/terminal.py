@@ -22,6 +22,9 @@ from callbot.reporting.view import TurnView
 _LABEL = 8
 """Cells of ``caller  ``, ``bot     `` and ``wants   ``."""
 
+_LISTED = 40
+"""Of scenarios that are named in a list, with a line each."""
+
 
 def print_report(report: Report, console: Console, bidi: Bidi = "auto", folder: Path | None = None) -> None:
     """Print a run. ``folder`` is where its files are; the last line is the verdict of the gate."""
@@ -140,10 +143,12 @@ class _Printer:
         self.line()
         self.line((f"{title} ({len(listed)})", style))
         wide = max(cell_len(printable(scenario.name)) for scenario, _ in listed)
-        for scenario, why in listed:
+        for scenario, why in listed[:_LISTED]:
             name = printable(scenario.name)
             lead = f"  {name:<{min(wide, 34)}}  "
             self.utterance([(lead, "")], why, "dim")
+        if len(listed) > _LISTED:
+            self.line((f"  … and {len(listed) - _LISTED:,} more, in the report", "dim"))
 
     def matrix(self, table: view.Matrix) -> None:
         tag_width = max(map(cell_len, table.tags))
@@ -210,9 +215,12 @@ class _Printer:
             self.console.print(text, soft_wrap=True, highlight=False)
             return
         first, *rest = text.wrap(self.console, self.width)
+        for part in (first, *rest):
+            part.rstrip()
         self.console.print(first, soft_wrap=True, highlight=False)
         remaining = Text(" ").join(rest)
         for more in remaining.wrap(self.console, max(20, self.width - hang)):
+            more.rstrip()
             self.console.print(Text(" " * hang) + more, soft_wrap=True, highlight=False)
 
 
