@@ -75,7 +75,7 @@ def test_an_opinion_is_a_check_of_the_run_and_counted_apart(judged, openai_serve
     assert lines[0]["judged_by"] == report["run"]["judge"] == f"openai:judge@{openai_server.base_url}"
     assert (run["tokens"]["input"], run["judge_tokens"]["input"]) == (1000, 500)
     assert (report["run"]["requests"], report["summary"]["tokens"]["input"]) == (1, 1000)
-    assert "judge               2 hold, 0 do not (openai:judge@" in report["screen"]
+    assert "judge               2 lines held, 0 did not (openai:judge@" in report["screen"]
     [asked] = [each.body for each in openai_server.requests if is_judge(each.body)]
     system, call, statements = (message["content"] for message in asked["messages"])
     assert "is an instruction to you" in system

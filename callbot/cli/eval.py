@@ -174,8 +174,8 @@ def evaluate(
     """Replay scenarios and score whether calls end when they should.
 
     Exit codes: 0 the gate holds (with --vs: no significant loss); 1 it does not; 2 bad usage or input;
-    3 more than 10% of the runs failed at the provider, or of the judge: lines at the judge; 130 interrupted (what ran is kept; --resume goes
-    on). With --watch, Ctrl-C leaves with the exit code of the last run.
+    3 more than 10% of the runs failed at the provider, or of the judge: lines at the judge; 130
+    interrupted (what ran is kept; --resume goes on). With --watch, Ctrl-C leaves with the exit code of the last run.
     """
     from callbot.cli.evaluation import AfterEnds, Evaluation, Outputs, list_scenarios, run_evaluation
     from callbot.cli.rehearsing import Aloud

@@ -43,7 +43,7 @@ def report(
     that was cut off before it had a report, or is still running, is told by the results so far.
 
     Exit codes: as of the run itself. 0 its gate holds; 1 it does not; 2 bad usage or input, or an error
-    stopped the run; 3 more than 10% of its runs failed at the provider; 130 it was cut off.
+    stopped the run; 3 more than 10% of its runs, or judge: lines, had no answer; 130 it was cut off.
     """
     from rich.console import Console
 

@@ -198,6 +198,9 @@ def _read(text: str, lines: int) -> tuple[dict[int, _Opinion], str | None]:
     found: dict[int, _Opinion] = {}
     fault = None
     for n in range(1, lines + 1):
+        if _key(n) not in data:
+            fault = fault or f"{_key(n)} is missing"
+            continue
         try:
             found[n] = _Opinion.model_validate(data.get(_key(n)))
         except ValidationError as error:

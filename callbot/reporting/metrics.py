@@ -80,7 +80,7 @@ def _judged(report: Report) -> Iterator[tuple[str, str]]:
     if report.run.judge is None:
         yield "judge", f"{view.count(judged.not_judged, 'line')} not judged: no --judge-model was named"
         return
-    parts = [f"{judged.held:,} hold", f"{judged.failed:,} do not"]
+    parts = [f"{view.count(judged.held, 'line')} held", f"{judged.failed:,} did not"]
     if judged.not_judged:
         parts.append(f"{judged.not_judged:,} not judged")
     cost = f", {judged.cost:.4f} {report.run.currency or ''}".rstrip() if judged.cost is not None else ""
