@@ -12,6 +12,7 @@ import yaml
 from callbot.business import Business
 from callbot.evals.budget import Budget
 from callbot.evals.callers import Callers
+from callbot.evals.opinions import Judge
 from callbot.evals.report import RunReport
 from callbot.evals.runner import Attempt, Results, Runner
 from callbot.evals.scenario_files import read_scenarios
@@ -79,6 +80,7 @@ def play(
     attempts: int = 1,
     callers: Callers | None = None,
     stage: Studio | None = None,
+    judge: Judge | None = None,
 ) -> list[RunReport]:
     """The reports of attempts at one scenario, its caller and oracle written as YAML."""
     path = folder / "call.yaml"
@@ -92,6 +94,7 @@ def play(
         on_finished=lambda scenario, run: None,
         callers=callers,
         stage=stage,
+        judge=judge,
     )
     todo = [Attempt(scenario, business or shop(), number + 1) for number in range(attempts)]
 

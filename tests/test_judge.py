@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from caller_stage import play, reply
 from eval_project import CALLS, EvalProject, evals, polite
 from openai_server import Answer, OpenAIServer, Refuse, Reply
+
+from callbot.errors import InvalidInput
+from callbot.evals.opinions import Judge
+from callbot.evals.report import NotJudged, RunReport
+from callbot.evals.scenario_files import read_scenarios
+from callbot.models.openai import OpenAIModel
 
 __all__ = ["evals"]
 
@@ -114,38 +121,53 @@ def test_a_judge_saves_no_call_that_the_oracle_fails(judged, evals):
     assert run_of(judged(lambda body: opinion(), code=1))["verdict"] == "never"
 
 
+def heard(folder: Path, server: OpenAIServer, *answers: Answer) -> RunReport:
+    """A run whose call a model on the server judges with these answers."""
+    server.will(*answers)
+    model = OpenAIModel("judge", base_url=server.base_url, api_key="sk-test-123456789", retries=0)
+    judge = Judge(model.name, lambda scenario, attempt: model)
+    lines = f'end: open, judge: ["{PRICE}", "{POLITE}"]'
+    [run] = play(folder, "{turns: [{say: are you open?}]}", lines, [reply("Yes.")], judge=judge)
+    return run
+
+
 NONSENSE: dict[str, tuple[Answer, str]] = {
     "words": (Reply("All good!"), "could not be used: it is no JSON object of the agreed shape"),
+    "nothing": (Reply("{}"), "could not be used: statement_1 is missing"),
     "answer": (opinion({"reason": "x", "answer": "yes"}, 5), "statement_1: answer: Input should be 'holds'"),
     "refused": (Reply("{}", refusal="I'd rather not"), "did not answer: the answer stopped (refusal)"),
     "cut": (Reply('{"statement_1": {', finish="length"), "did not answer: the answer stopped (length)"),
-    "down": (Refuse(400, "no such thing"), "did not answer: "),
+    "down": (Refuse(503, "overloaded"), "did not answer: "),
 }
 
 
 @pytest.mark.parametrize("name", NONSENSE)
-def test_nonsense_is_no_opinion(judged, name):
-    """Neither pass nor fail, told with its cause; the run is kept, and its exit code says that it says little."""
+def test_nonsense_is_no_opinion(tmp_path: Path, openai_server: OpenAIServer, name: str) -> None:
+    """Neither pass nor fail, told with its cause; it is asked for once more where that may help."""
     answer, why = NONSENSE[name]
-    report = judged(lambda body: answer, code=3)
-    run = run_of(report)
-    assert (run["verdict"], run["passed"], [c for c in run["checks"] if c["judged_by"]]) == ("open", True, [])
-    assert [line["line"] for line in run["not_judged"]] == [PRICE, POLITE]
-    assert all(line["failed"] and why in line["why"] for line in run["not_judged"]), run["not_judged"]
+    run = heard(tmp_path, openai_server, answer, answer)
+    assert (run.verdict, run.passed, [check for check in run.checks if check.judged_by]) == ("open", True, [])
+    assert [line.line for line in run.not_judged] == [PRICE, POLITE]
+    assert all(line.failed and why in line.why for line in run.not_judged), run.not_judged
+
+
+def test_what_can_be_read_counts_and_the_rest_is_asked_about_once_more(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    """The first opinion on a line stands; what the judge cannot tell stays open, and is no failure of its."""
+    run = heard(tmp_path, openai_server, opinion(HOLDS, None), opinion(BROKEN, UNTOLD))
+    assert [check.passed for check in run.checks if check.judged_by] == [True]
+    assert run.not_judged == [NotJudged(line=POLITE, why="nobody speaks of it", failed=False)]
+    assert run.judge_tokens.input == 1000
+    assert "statement_2: " in openai_server.requests[-1].body["messages"][-1]["content"]
+
+
+def test_a_judge_that_does_not_answer_leaves_the_run_without_a_verdict(judged):
+    """Every call is kept and told, and the exit code says that it says little."""
+    report = judged(lambda body: Reply("All good!"), code=3)
     assert report["summary"]["judged"]["unanswered"] == 2
     assert "Not judged: neither passed nor failed (2)" in report["screen"]
     assert "NO VERDICT  the judge did not answer: 1 passed" in report["screen"]
-
-
-def test_what_can_be_read_counts_and_the_rest_is_asked_about_once_more(judged, openai_server):
-    """The first opinion on a line stands; what the judge cannot tell stays open, and is no failure of its."""
-    answers = iter([opinion(HOLDS, None), opinion(BROKEN, UNTOLD)])
-    report = judged(lambda body: next(answers))
-    run = run_of(report)
-    assert [check["passed"] for check in run["checks"] if check["judged_by"]] == [True]
-    assert run["not_judged"] == [{"line": POLITE, "why": "nobody speaks of it", "failed": False}]
-    assert run["judge_tokens"]["input"] == 1000
-    assert "statement_2: " in openai_server.requests[-1].body["messages"][-1]["content"]
 
 
 def test_a_key_that_is_refused_stops_the_run_and_loses_no_call(judged, evals, openai_server):
@@ -159,18 +181,13 @@ def test_a_key_that_is_refused_stops_the_run_and_loses_no_call(judged, evals, op
     assert run_of(evals.report())["not_judged"] == []
 
 
-def test_opinions_are_on_the_cassette_too(judged, openai_server):
-    """Played again without a question; a line that was reworded misses."""
+def test_opinions_are_on_the_cassette_too(judged, evals, openai_server):
+    """Played again without a question; a line that was reworded is not answered from it."""
     judged(lambda body: opinion(), "--cassette", "fill:tape.jsonl")
     asked = len(openai_server.requests)
     report = judged(lambda body: opinion(BROKEN), "--cassette", "read:tape.jsonl")
     assert len(openai_server.requests) == asked
     assert report["summary"]["judged"]["held"] == 2
-
-
-def test_a_reworded_line_is_not_answered_from_a_cassette(judged, evals):
-    """Its answer would be to another question."""
-    judged(lambda body: opinion(), "--cassette", "fill:tape.jsonl")
     evals.edit("scenarios/calls.yaml", PRICE, "the bot names no price")
     report = judged(lambda body: opinion(), "--cassette", "read:tape.jsonl", code=2)
     assert "holds no answer for asks (judge), attempt 1, question 1" in report["error"]
@@ -217,10 +234,11 @@ def test_without_a_judge_lines_are_not_silently_passed(evals: EvalProject, tmp_p
         ("{a: b}", "expect.judge"),
     ],
 )
-def test_lines_that_say_nothing_are_refused(evals: EvalProject, lines: str, said: str) -> None:
+def test_lines_that_say_nothing_are_refused(tmp_path: Path, lines: str, said: str) -> None:
     """With file, line and key."""
-    evals.write("scenarios/calls.yaml", CALL.replace(f'["{PRICE}", "{POLITE}"]', lines))
-    done = evals.eval("offline", "--list")
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "calls.yaml:5" in done.stderr
+    path = tmp_path / "calls.yaml"
+    path.write_text(CALL.replace(f'["{PRICE}", "{POLITE}"]', lines), encoding="utf-8")
+    with pytest.raises(InvalidInput) as refused:
+        read_scenarios([path])
+    assert said in str(refused.value)
+    assert "calls.yaml:5" in str(refused.value)
