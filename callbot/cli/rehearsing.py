@@ -50,5 +50,6 @@ class Aloud:
             ) from error
         # Calls that wait for nobody only hinder one another: they are computed one after another.
         return Studio(
-            Sound(self.tts, self.stt or "oracle", self.clips, self.prompts), concurrency if waits else 1
+            Sound(self.tts or "espeak", self.stt or "oracle", self.clips, self.prompts),
+            concurrency if waits else 1,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from callbot.business import Business
@@ -33,11 +32,11 @@ SUFFIX = ".flac"
 class Sound:
     """How calls are spoken and heard; plain data, to be sent to whoever holds them.
 
-    ``tts``: the bot's voice; None: espeak, with vowels for Hebrew where they can be had. ``clips``:
-    where sentences are kept; ``prompts``: what the path of a business's own greeting is relative to.
+    ``tts``: the bot's voice. ``clips``: where sentences are kept. ``prompts``: what the path of a
+    business's own greeting is relative to.
     """
 
-    tts: str | None
+    tts: str
     stt: str
     clips: Path
     prompts: Path
@@ -61,7 +60,7 @@ class Studio:
     def __post_init__(self) -> None:
         vad.warm()
         self._recogniser = make_recogniser(self.sound.stt)
-        self._voice(self.sound.tts or "espeak")
+        self._voice(self.sound.tts)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="rehearsal")
 
     async def hold(self, call: Held, recording: Path) -> Sounded:
@@ -95,7 +94,7 @@ class Studio:
         return await asyncio.shield(self._casts[business.id])
 
     async def _make_cast(self, business: Business) -> Cast:
-        voice = self._voice(self.sound.tts or _robot(business.language))
+        voice = self._voice(self.sound.tts)
         own = await asyncio.to_thread(_own_greeting, business, self.sound.prompts)
         clips = await render_fixed(business, voice, PHONE, self.sound.clips, own)
         if (why := clips.missing.get(business.greeting.text)) is not None:
@@ -119,10 +118,6 @@ def _hold(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
 
 async def _run(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
     return await RehearsedCall(call, cast, outside).run()
-
-
-def _robot(language: str) -> str:
-    return "espeak-hebrew" if language == "he" and find_spec("phonikud") else "espeak"
 
 
 def _own_greeting(business: Business, folder: Path) -> dict[str, bytes]:
