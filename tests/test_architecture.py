@@ -74,6 +74,12 @@ def test_evaluation_and_reports_see_records_never_a_line():
     assert broken({"evals": {"lines"}, "reporting": {"lines"}}) == []
 
 
+def test_only_the_command_line_knows_of_calls_held_aloud():
+    """A rehearsal knows both ends of the phone; neither end, nor the evaluation, knows of it."""
+    rooms = {room(path) for path in sources()} - {"cli", "rehearsal"}
+    assert broken({one: {"rehearsal"} for one in rooms}) == []
+
+
 def test_the_simulated_carrier_shares_nothing_with_the_bots_that_it_calls():
     """Its codec and its books are its own, so that it cannot share their mistakes."""
     bots = {"lines", "speech", "models", "store", "server", "call", "driver", "replay"}
