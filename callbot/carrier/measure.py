@@ -28,6 +28,8 @@ _LIKENESS = 0.9
 _WINDOW = RATE
 _WINDOW_LIKENESS = 0.8
 _DRIFT = RATE * 3 // 2
+_FFT_STEP = 1 << 13
+"""Lengths of Fourier transforms are multiples of this: fast ones, and little longer than needed."""
 
 Stretch = tuple[int, int]
 Signal = NDArray[np.float64]
@@ -150,10 +152,11 @@ def match(bot: Signal, reference: Signal) -> Match:
         return Match(0.0, 0, None)
     reference = reference[sounding[0][0] : sounding[-1][1]]
     padded = np.concatenate([np.zeros(len(reference)), bot, np.zeros(len(reference))])
-    place = int(np.argmax(_likeness(padded, reference)))
+    searched = _Searched(padded, len(reference))
+    place = int(np.argmax(searched.likeness(reference)))
     pieces = list(_pieces(reference))
     heard = [_is_near(padded, reference[at:end], place + at) for at, end in pieces]
-    times = max(int(any(heard)), *(_count(padded, reference[at:end]) for at, end in _windows(reference)), 0)
+    times = max(int(any(heard)), *(_count(searched, reference[at:end]) for at, end in _windows(reference)), 0)
     share = sum(heard) / len(heard) if heard else 0.0
     return Match(share, times, max(0, place - len(reference)) if any(heard) else None)
 
@@ -178,27 +181,36 @@ def _windows(reference: Signal) -> Iterator[Stretch]:
 def _is_near(track: Signal, piece: Signal, place: int) -> bool:
     low = max(0, place - _DRIFT)
     around = track[low : place + _DRIFT + len(piece)]
-    return len(around) >= len(piece) and bool(_likeness(around, piece).max() >= _LIKENESS)
+    return len(around) >= len(piece) and bool(
+        _Searched(around, len(piece)).likeness(piece).max() >= _LIKENESS
+    )
 
 
-def _count(track: Signal, piece: Signal) -> int:
+def _count(track: _Searched, piece: Signal) -> int:
     found, last = 0, -len(piece)
-    for at in np.flatnonzero(_likeness(track, piece) >= _WINDOW_LIKENESS):
+    for at in np.flatnonzero(track.likeness(piece) >= _WINDOW_LIKENESS):
         if int(at) - last >= len(piece) // 2:
             found, last = found + 1, int(at)
     return found
 
 
-def _likeness(track: Signal, piece: Signal) -> Signal:
-    """Normalised correlation of a piece with every place of a track: 1 where they are the same."""
-    size = 1 << (len(track) + len(piece) - 1).bit_length()
-    product = np.fft.rfft(track, size) * np.conj(np.fft.rfft(piece, size))
-    correlation = np.fft.irfft(product, size)[: len(track) - len(piece) + 1]
-    energy = np.concatenate([[0.0], np.cumsum(np.square(track))])
-    windows = energy[len(piece) :] - energy[: -len(piece)]
-    floor = len(piece) * (LEVEL / 4) ** 2  # near-silence is like nothing
-    likeness: Signal = correlation / np.sqrt(np.maximum(windows, floor) * np.square(piece).sum())
-    return likeness
+class _Searched:
+    """A track that pieces of up to ``longest`` samples are looked for in; its spectrum is made once."""
+
+    def __init__(self, track: Signal, longest: int) -> None:
+        self._length = len(track)
+        self._size = -(-(len(track) + longest - 1) // _FFT_STEP) * _FFT_STEP
+        self._spectrum = np.fft.rfft(track, self._size)
+        self._energy = np.concatenate([[0.0], np.cumsum(np.square(track))])
+
+    def likeness(self, piece: Signal) -> Signal:
+        """Normalised correlation of a piece with every place of the track: 1 where they are the same."""
+        product = self._spectrum * np.conj(np.fft.rfft(piece, self._size))
+        correlation = np.fft.irfft(product, self._size)[: self._length - len(piece) + 1]
+        windows = self._energy[len(piece) :] - self._energy[: -len(piece)]
+        floor = len(piece) * (LEVEL / 4) ** 2  # near-silence is like nothing
+        likeness: Signal = correlation / np.sqrt(np.maximum(windows, floor) * np.square(piece).sum())
+        return likeness
 
 
 def _level(signal: Signal) -> float:

@@ -23,8 +23,8 @@ from callbot.speech.cache import ClipFolder, render_fixed
 from callbot.speech.stt.registry import make_recogniser
 from callbot.speech.tts.registry import make_voice
 
-CALLER = "f2"
-"""Variant of espeak that callers speak with: not the bot's voice, which would be its own echo."""
+CALLERS = ("espeak:f2", "espeak:m3")
+"""Voices of callers, the second where the bot has the first: in its own, they would be its echo."""
 SUFFIX = ".flac"
 
 
@@ -67,18 +67,14 @@ class Studio:
         """Hold a call; see Stage."""
         cast = await self._cast(call.business)
         outside = Outside(asyncio.get_running_loop())
-        running = asyncio.get_running_loop().run_in_executor(self._pool, _hold, call, cast, outside)
+        path = recording.with_name(recording.name + SUFFIX)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, _hold, call, cast, outside, path)
         try:
-            rehearsed = await asyncio.shield(running)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
             outside.stop()
-            await asyncio.wait({running})
+            await asyncio.gather(running, return_exceptions=True)
             raise
-        path = recording.with_name(recording.name + SUFFIX)
-        save_stereo(path, rehearsed.tape.caller, rehearsed.tape.bot)
-        if rehearsed.failed:
-            raise ProviderFailed(call.scenario.name)
-        return Sounded(list(audio_checks(call, rehearsed)), path)
 
     async def close(self) -> None:
         """Release voices, recognisers and threads."""
@@ -99,7 +95,7 @@ class Studio:
         clips = await render_fixed(business, voice, PHONE, self.sound.clips, own)
         if (why := clips.missing.get(business.greeting.text)) is not None:
             raise CallbotError(f"{business.id}: the greeting cannot be spoken: {why}")
-        caller = self._voice(f"espeak:{CALLER}")
+        caller = self._voice(next(name for name in CALLERS if name != voice.name))
         assert isinstance(caller, KeptVoice)
         return Cast(voice, self._recogniser, clips.audio, CallerVoice(caller))
 
@@ -111,9 +107,14 @@ class Studio:
         return self._voices[name]
 
 
-def _hold(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
+def _hold(call: Held, cast: Cast, outside: Outside, path: Path) -> Sounded:
+    """A whole call, judged and saved; in a thread of its own. Raises ProviderFailed."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_run(call, cast, outside))
+        rehearsed = runner.run(_run(call, cast, outside))
+    save_stereo(path, rehearsed.tape.caller, rehearsed.tape.bot)
+    if rehearsed.failed:
+        raise ProviderFailed(call.scenario.name)
+    return Sounded(list(audio_checks(call, rehearsed)), path)
 
 
 async def _run(call: Held, cast: Cast, outside: Outside) -> Rehearsed:

@@ -21,7 +21,8 @@ from contextlib import aclosing
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from callbot.driver import RealClock
+from callbot import events as ev
+from callbot.driver import Arrival, RealClock
 
 T = TypeVar("T")
 
@@ -57,10 +58,22 @@ class VirtualClock(RealClock):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._reached = 0.0
 
     def now(self) -> float:
         """Virtual seconds."""
-        return round(self._loop.time(), 6)
+        return max(self._reached, round(self._loop.time(), 6))
+
+    async def next(self, queue: asyncio.Queue[Arrival], deadline: float | None, *, thinking: bool) -> Arrival:
+        """What arrives, or a Tick once the deadline has come; see ``driver.Clock``.
+
+        Timers fire up to the loop's resolution early. Real clocks move on before they are read again;
+        this one would stand there, and the Tick come again and again.
+        """
+        arrival = await super().next(queue, deadline, thinking=thinking)
+        if deadline is not None and isinstance(arrival, ev.Tick):
+            self._reached = max(self._reached, deadline)
+        return arrival
 
 
 class Stopped(Exception):
