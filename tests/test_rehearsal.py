@@ -15,9 +15,11 @@ from caller_stage import COMPLETE, play, record_of, reply, said, shop
 from cli import REPOSITORY
 
 from callbot import events as ev
+from callbot.driver import Arrival
 from callbot.evals.callers import Callers
 from callbot.evals.report import RunReport
 from callbot.rehearsal.studio import Sound, Studio
+from callbot.rehearsal.virtualtime import VirtualClock, VirtualLoop
 from callbot.sound import AudioFormat
 from callbot.speech.audio import convert_samples, wav_bytes
 
@@ -127,6 +129,24 @@ def test_a_caller_who_leaves_is_gone_at_once(tmp_path: Path, clips: Path) -> Non
     )
     assert said(run) == ["hello", "[presses 12]", "[hangs up]"]
     assert (run.ended_by, run.ended_turn, run.passed) == ("caller", 3, True), run.checks
+
+
+async def _ticks(deadlines: list[float]) -> list[tuple[float, float]]:
+    clock, nothing = VirtualClock(), asyncio.Queue[Arrival]()
+    came = []
+    for deadline in deadlines:
+        arrival = await clock.next(nothing, deadline, thinking=False)
+        assert arrival == ev.Tick()
+        came.append((deadline, clock.now()))
+    return came
+
+
+def test_a_deadline_has_come_when_its_tick_does() -> None:
+    """Else it would be fed again and again at the same moment, for time does not pass by itself."""
+    deadlines = [step * 0.02 + 8 for step in range(2000)]
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        came = runner.run(_ticks(deadlines))
+    assert all(deadline <= now < deadline + 1e-5 for deadline, now in came)
 
 
 def test_noise_is_no_voice(tmp_path: Path, clips: Path) -> None:
