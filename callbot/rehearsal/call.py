@@ -92,6 +92,8 @@ class RehearsedCall:
         self._audio_ends = 0.0
         """When what the carrier has of the bot's will have been played."""
         self._fillers: set[int] = set()
+        self._sentences = 0
+        """Heard to their end: between two of them the bot may pause, within one it may not."""
         self._phase = self._call.phase
         self._error: Exception | None = None
         self._failed = False
@@ -147,9 +149,9 @@ class RehearsedCall:
         if self._actor.is_done:
             self._over.set()
             return
-        source, bot = int(stream is not None), self._heard_next()
+        bot = self._heard_next()
         does: Does = self._actor.tick()
-        self._tape.add(does.frame, bot, source)
+        self._tape.add(does.frame, bot, self._sentences)
         if stream is not None:
             stream.tick(does.frame, does.keys)
             if does.said is not None:
@@ -252,6 +254,8 @@ class RehearsedCall:
             self._audio_ends = starts + what.seconds
             if scene.bot_started is None and what.mark not in self._fillers:
                 scene.bot_started = starts
+        elif isinstance(what, ev.Played):
+            self._sentences += 1
         elif isinstance(what, ev.ClearAudio):
             self._audio_ends = t
         elif isinstance(what, ev.Note) and what.type == "reply_failed":
