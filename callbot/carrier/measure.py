@@ -99,11 +99,12 @@ def longest_silence(
 def answer_times(acts: Sequence[CallerAct], bot: Sequence[Stretch]) -> list[int]:
     """From the end of what the caller said or pressed to the bot's first sound after it, per turn.
 
-    A turn that the bot said nothing after, before the next one, has no answer time.
+    A turn that the bot said nothing after, before the next one, has no answer time; nor has one over
+    the greeting or the farewell, which a good bot says to its end first.
     """
     times = []
     for index, act in enumerate(acts):
-        if act.kind not in ("say", "press"):
+        if act.kind not in ("say", "press") or act.over in ("greeting", "farewell"):
             continue
         until = acts[index + 1].start if index + 1 < len(acts) else None
         first = next((start for start, _ in bot if start >= act.end), None)
