@@ -48,6 +48,18 @@ def test_a_real_model_takes_its_time_on_the_virtual_clock(
     assert at["audio_queued"] == at["speak"]
 
 
+def test_a_cassette_made_in_text_is_played_aloud(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    """The same questions are asked, so the same answers are found, and nobody is asked again."""
+    project = EvalProject(tmp_path)
+    openai_server.respond = polite
+    assert project.eval(openai_server, "--cassette", "write:answers.jsonl").returncode == 0
+    asked = len(openai_server.requests)
+    done = project.eval(None, "--cassette", "read:answers.jsonl", "--audio")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(openai_server.requests) == asked
+    assert all(row["runs"][0]["audio"] for row in project.report()["scenarios"])
+
+
 def test_a_provider_that_fails_is_no_verdict(tmp_path: Path, openai_server: OpenAIServer) -> None:
     """As in text: infra, and what was said until then is kept."""
     project = EvalProject(tmp_path)

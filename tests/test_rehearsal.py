@@ -24,6 +24,7 @@ from callbot.sound import AudioFormat
 from callbot.speech.audio import convert_samples, wav_bytes
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "speech"))
+from recognition_server import Answer, RecognitionServer
 from speech_server import Audio, SpeechServer
 
 QUESTION = reply("Who am I talking to?")
@@ -37,10 +38,18 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def aloud(
-    folder: Path, clips: Path, caller: str, expect: str, model: Any, *, tts: str = "espeak", **more: Any
+    folder: Path,
+    clips: Path,
+    caller: str,
+    expect: str,
+    model: Any,
+    *,
+    tts: str = "espeak",
+    stt: str = "oracle",
+    **more: Any,
 ) -> list[RunReport]:
     """The reports of attempts at a call that is held aloud."""
-    studio = Studio(Sound(tts, "oracle", clips, folder), threads=1)
+    studio = Studio(Sound(tts, stt, clips, folder), threads=1)
     return play(folder, caller, expect, model, stage=studio, **more)
 
 
@@ -182,6 +191,28 @@ async def test_a_voice_that_breaks_its_sentences_fails_the_scenario(tmp_path: Pa
     assert good.passed, good.checks
     assert (broken.verdict, broken.passed) == ("on_time", False)
     assert "ms at" in checks(broken)["no_gaps"]
+
+
+async def test_a_recogniser_on_a_server_hears_callers_in_its_own_time(tmp_path: Path, clips: Path) -> None:
+    """It is sent the caller's audio, and its words come after as long as it took."""
+    async with RecognitionServer() as server:
+        server.will(Answer({"text": "I need a couch cleaned"}, latency=0.4))
+        [run] = await asyncio.to_thread(
+            aloud,
+            tmp_path,
+            clips,
+            "{turns: [{say: I need a rug cleaned}]}",
+            "end: open",
+            [reply("And what is your name?")],
+            stt=f"openai:m@{server.url}/v1",
+        )
+    assert run.passed, run.checks
+    record = record_of(tmp_path, run)
+    [(_, heard)] = record.of(ev.UserSpoke)
+    assert heard.text == "I need a couch cleaned"
+    [(_, note)] = record.notes("recognised")
+    assert note["seconds"] >= 0.4
+    assert server.requests[0].wav[1] == pytest.approx(note["audio_seconds"], abs=0.1)
 
 
 SERVED = AudioFormat("pcm16", 24000)
