@@ -12,6 +12,7 @@ from serving import CLINIC, LEAD, Bot, Caller, Rest, eventually, reply, serving
 from callbot.certificate import greeting_certificate
 from callbot.events import AudioQueued, ClearAudio, HangUp, KeyPressed, Played, Speak
 from callbot.store.database import Store, open_store
+from callbot.suspicion import Tell
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,8 @@ async def test_an_accepted_reason_connects_the_caller_to_a_person(rest: Rest, tm
         await stream.say("a person please")
         await stream.over()
         assert caller.call_sid not in dict(rest.ended)
+        with open_store(bot.database_url) as store:
+            assert Tell.NO_LEAD not in store.calls.get(caller.call_sid).tells, "nobody was hung up on"
         document = await caller.ring("/webhook/after_stream")
         assert document.verbs == ["Dial"]
         assert document.root.find("Dial").attrib["timeout"] == "15"  # type: ignore[union-attr]

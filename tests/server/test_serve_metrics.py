@@ -153,6 +153,8 @@ async def test_only_the_operator_sees_figures(bot: Bot, tmp_path: Path) -> None:
         status, answered, body = bot.get("/metrics", **headers)
         assert (status, answered["www-authenticate"], body) == (401, "Bearer", b"unauthorized")
     assert bot.get(f"/metrics?token={ADMIN}")[0] == 401
+    asked = {"Authorization": f"Bearer {ADMIN}", "Accept": "application/openmetrics-text;version=1.0.0"}
+    assert bot.get("/metrics", **asked)[2].endswith(b"# EOF\n")
     rest = Rest()
     with serving(tmp_path, rest) as open_bot:
         assert open_bot.get("/metrics", Authorization=f"Bearer {ADMIN}")[0] == 404
