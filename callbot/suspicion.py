@@ -1,8 +1,8 @@
 """What a call shows that may tell of a wrongful hang-up, or of a call that went wrong unnoticed.
 
 A tell is a reason to look at a call, not a verdict: a caller who truly declined also leaves no lead.
-All but one are read from the call's Record; that the caller rings again only later calls can show,
-and whoever keeps calls says so (``rings_again``).
+All but one are read from the call's Record; that the caller rings again only another call can show,
+and whoever keeps calls finds it (``store.tells``).
 """
 
 from __future__ import annotations
@@ -62,11 +62,6 @@ def tells_of(record: Record, ended_by: str | None) -> tuple[Tell, ...]:
         Tell.GREETING: "rules" in record.header and greeting_certificate(record).result == "fail",
     }
     return tuple(tell for tell in Tell if found.get(tell))
-
-
-def rings_again(ended_by: str | None, ended_at: dt.datetime, next_started_at: dt.datetime) -> bool:
-    """Whether the same caller's next call makes ``Tell.REDIAL`` of one that ended so."""
-    return ended_by in BY_THE_BOT and -CLOCKS <= next_started_at - ended_at <= REDIAL
 
 
 def _talking_at_the_end(record: Record) -> bool:

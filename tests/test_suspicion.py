@@ -65,6 +65,7 @@ NOISE = [ev.SpeechStarted(), ev.UserSpoke(" ")]
         ),
         pytest.param([*COMPLETE, HEARD, *SPOKE, ev.CallerHungUp()], "caller", [], id="the caller left"),
         pytest.param([*COMPLETE, HANG_UP], "model", [Tell.FAREWELL], id="no mark came back"),
+        pytest.param([*COMPLETE, ev.Played(1), HANG_UP], "model", [Tell.FAREWELL], id="an older mark"),
         pytest.param(
             [*COMPLETE, ev.VoiceFailed(2, "no voice"), HANG_UP], "model", [Tell.FAREWELL], id="no voice"
         ),
@@ -119,6 +120,7 @@ def test_a_caller_who_rings_again_within_ten_minutes_was_hung_up_on(store: Store
         keep(store, f"again-{n}", at + dt.timedelta(minutes=minutes), **more)
     assert suspects(store) == {"first-0": ("redial",)}
     keep(store, "late", NOON - dt.timedelta(minutes=5))
+    keep(store, "too-early", NOON - dt.timedelta(minutes=16))
     assert suspects(store) == {"first-0": ("redial",), "late": ("redial",)}
 
 

@@ -13,7 +13,7 @@ from callbot.certificate import greeting_certificate
 from callbot.record import Record
 from callbot.store import news
 from callbot.store.tables import CallRow, TellRow
-from callbot.suspicion import BY_THE_BOT, CLOCKS, REDIAL, Tell, rings_again, tells_of
+from callbot.suspicion import BY_THE_BOT, CLOCKS, REDIAL, Tell, tells_of
 
 _INSERT: dict[str, Callable[[type[TellRow]], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
@@ -72,10 +72,10 @@ def ended(session: Session, call: CallRow, read: Callable[[], Record]) -> None:
 
 def _rang_again(session: Session, call: CallRow) -> bool:
     same, at = _same_caller(call), call.ended_at
-    if same is None or at is None:
+    if same is None or at is None or call.ended_by not in BY_THE_BOT:
         return False
     later = same.where(CallRow.started_at.between(at - CLOCKS, at + REDIAL))
-    return any(rings_again(call.ended_by, at, other.started_at) for other in session.execute(later).scalars())
+    return session.execute(later.limit(1)).first() is not None
 
 
 def _same_caller(call: CallRow) -> Select[CallRow] | None:
