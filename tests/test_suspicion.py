@@ -154,6 +154,18 @@ def test_a_call_that_no_process_runs_is_judged_when_it_is_given_up(store: Store)
     assert suspects(store) == {"lost": ("no_lead",)}
 
 
+def test_a_call_that_cannot_be_judged_ends_all_the_same(store: Store, caplog: pytest.LogCaptureFixture):
+    """Another version of callbot wrote an entry that this one does not know; the log repeats none of it."""
+    head = record(call_id="new").header
+    head["rules"] = {**head["rules"], "greeting_streamed": True}
+    store.live.begin("new", head, "nonce", NOON + dt.timedelta(days=900))
+    store.calls.append("new", numbered(record(ev.SaveLead({"name": "Dana"}, "half-way"), ev.UserSpoke("hi"))))
+    assert store.live.finish_unheld("new", Finish("model", "lead_complete"))
+    assert store.calls.get("new").ended_by == "model"
+    assert "a call could not be judged" in caplog.text
+    assert "half-way" not in caplog.text
+
+
 def test_a_store_of_an_older_callbot_is_upgraded_with_its_calls(store_url: str):
     """By itself (SQLite) or by ``callbot db upgrade``; what ended before was not judged, and is kept."""
     with open_store(store_url) as store:

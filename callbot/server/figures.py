@@ -44,7 +44,11 @@ class HostFigures(Collector):
             yield GaugeMetricFamily(name, text, value)
         for name, text, value in (
             ("callbot_late_commits", "Turns that were committed late.", writer.late),
-            ("callbot_failed_commits", "Commits that the database took no part in.", writer.failures),
+            (
+                "callbot_failed_commits",
+                "Commits that the database refused; each is tried again.",
+                writer.failures,
+            ),
             ("callbot_deliveries_failed", "Attempts to deliver a lead that failed.", courier.failures),
             ("callbot_deliveries_given_up", "Leads that were given up.", courier.given_up),
         ):

@@ -57,9 +57,10 @@ def ended(session: Session, call: CallRow, read: Callable[[], Record]) -> None:
         record = read()
         greeting = greeting_certificate(record) if "rules" in record.header else None
         tells = [*tells_of(record, call.ended_by)]
-    except (LookupError, TypeError, ValueError, AttributeError):
-        # Entries of another version of callbot, say: the end must be written all the same.
-        _log.exception("a call could not be judged", extra={"call": call.id})
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # Entries of another version of callbot, say: the end must be written all the same. What the
+        # error says may be a caller's words.
+        _log.error("a call could not be judged", extra={"call": call.id, "error": type(error).__name__})
         greeting, tells = None, []
     if _rang_again(session, call):  # the end was written late
         tells.append(Tell.REDIAL)
