@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, and_, exists, not_, or_, select, union_all
@@ -75,7 +75,6 @@ class News:
 
     call: ListedCall
     entries: Sequence[tuple[int, Entry]]
-    header: dict[str, Any] = field(repr=False)
 
 
 class Overview:
@@ -114,6 +113,11 @@ class Overview:
             return Page(calls[:limit], Cursor(last.started_at, last.id))
         return Page(calls, None if furthest is None else Cursor(furthest, None))
 
+    def header(self, call_id: str) -> dict[str, Any]:
+        """The header of a call's Record. Raises StoreError if it is unknown."""
+        with self._database.read() as session:
+            return call_row(session, call_id).header
+
     def news(self, call_id: str, first: int = 0) -> News:
         """A call and its entries numbered ``first`` and later. Raises StoreError if it is unknown."""
         columns = (EventRow.seq, EventRow.t, EventRow.kind, EventRow.type, EventRow.data)
@@ -125,7 +129,7 @@ class Overview:
             entries = [
                 (seq, entry_of_row(*rest)) for seq, *rest in session.execute(query.order_by(EventRow.seq))
             ]
-            return News(_call(row), entries, call_row(session, call_id).header)
+            return News(_call(row), entries)
 
     def records(self, call_ids: Collection[str], types: Collection[str]) -> dict[str, Record]:
         """The entries of these types on these calls, as Records; calls without any are left out."""

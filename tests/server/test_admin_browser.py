@@ -111,7 +111,7 @@ async def test_a_call_grows_while_it_is_watched(replicas: tuple[Bot, Bot], reade
     await reader.until("+16175550123", "#running")
     await asyncio.to_thread(reader.css("#running a")[0].click)
     await reader.until("live", "nav")
-    assert "הגעתם למרפאה" in reader.text("#turn-0")
+    await reader.until("הגעתם למרפאה", "#turn-0")
     await stream.say(HOSTILE)
     await reader.until("מה הטלפון?", "#turn-1")
     await reader.until("שם", "#turn-1 .captured")

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from operating import ADMIN, ADMIN_TOKEN, FORM, Operator, log_in
 from serving import CALLER, LEAD, Bot, Caller, Rest, eventually, reply, serving
-from store_samples import NOON, call_record
+from store_samples import NOON, call_record, numbered
 
+from callbot import events as ev
 from callbot.server.admin.sessions import SESSION_SECONDS, Sessions
 from callbot.server.admin.watching import WATCHERS
 from callbot.store.database import Store, open_store
@@ -295,6 +296,19 @@ def test_a_call_whose_words_are_not_kept_says_so(operator: Operator, store: Stor
     assert "What was said on this call is not kept any more." in text
     assert "nothing is kept of it" in text
     assert "דנה לוי" in text
+
+
+def test_a_call_that_broke_off_says_so(operator: Operator, store: Store) -> None:
+    """Nobody knows how long it was; a greeting that went wrong is told in the list, too."""
+    record = call_record("CAbroken", business="broken", at=NOON)
+    record.event(121.0, ev.CallStarted())
+    store.calls.start("CAbroken", record.header)
+    store.calls.append("CAbroken", numbered(record))
+    row = said(operator.page("/admin?business=broken&ended_by=nobody"))
+    assert "– 1 turn complete broke off greeting faulty" in row
+    text = said(operator.page("/admin/calls/CAbroken"))
+    assert "It broke off: the line was lost" in text
+    assert "faulty: the call started 2 times" in text
 
 
 def test_a_call_that_never_was(operator: Operator) -> None:

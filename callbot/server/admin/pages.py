@@ -16,7 +16,8 @@ from callbot.events import EndedBy, LeadStatus
 from callbot.record import Record
 from callbot.reporting import markup
 from callbot.reporting.bidi import direction
-from callbot.server.admin.turns import Course, Decision, Said
+from callbot.reporting.view import NONE
+from callbot.server.admin.turns import Course, Decision, Said, Turn
 from callbot.store.calls import CallInfo
 from callbot.store.database import Store
 from callbot.store.leads import Lead
@@ -49,6 +50,10 @@ _HOW: Mapping[str | None, str] = {
 }
 GREETINGS = {"pass": "heard", "fail": "faulty", "caller_left": "caller left"}
 """What a certificate comes to in a list."""
+
+
+Certified = dict[tuple[str, bool], Certificate | None]
+"""Certificates by call, and whether it was over when it was judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,11 @@ class CallView:
     def live(self) -> bool:
         """Whether more may happen."""
         return self.call.state != "over"
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Turns in which anything has happened."""
+        return [turn for turn in self.course.turns if turn.items]
 
     @property
     def spoken(self) -> bool:
@@ -193,9 +203,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def length(info: CallInfo, seen_at: dt.datetime | None = None) -> str:
+def length(call: ListedCall, seen_at: dt.datetime | None = None) -> str:
     """How long a call has lasted, until it ended or is seen (now)."""
-    return clock(((info.ended_at or seen_at or dt.datetime.now(dt.UTC)) - info.started_at).total_seconds())
+    end = call.info.ended_at
+    if end is None and call.state == "over":
+        return NONE
+    return clock(((end or seen_at or dt.datetime.now(dt.UTC)) - call.info.started_at).total_seconds())
 
 
 def address(call_id: str) -> str:
@@ -237,23 +250,30 @@ def found_calls(store: Store, wanted: Wanted, after: Cursor | None) -> Found:
     return Found(store.overview.in_progress(RUNNING), store.overview.past(wanted, after, PAGE))
 
 
-def listing(store: Store, found: Found, wanted: Wanted, after: Cursor | None) -> Listing:
-    """What is told of them. Raises StoreError."""
-    calls = [call.info.id for call in (*found.running, *found.past.calls)]
-    records = store.overview.records(calls, GOES_BY)
+def listing(
+    store: Store, found: Found, wanted: Wanted, after: Cursor | None, certified: Certified
+) -> Listing:
+    """What is told of them. Raises StoreError.
 
-    def row(call: ListedCall) -> Row:
-        record = records.get(call.info.id)
-        return Row(call, greeting_certificate(record) if record and may_be_judged(call) else None)
-
-    older = CALLS + query_of(wanted, found.past.next) if found.past.next else None
+    ``certified``: what is known of greetings, and is not judged again; more is added.
+    """
+    calls = {_judged(call): call for call in (*found.running, *found.past.calls) if may_be_judged(call)}
+    new = [call_id for call_id, over in calls.keys() - certified.keys()]
+    records = store.overview.records(new, GOES_BY) if new else {}
+    for key in calls.keys() - certified.keys():
+        record = records.get(key[0])
+        certified[key] = greeting_certificate(record) if record else None
     return Listing(
-        [row(call) for call in found.running],
-        [row(call) for call in found.past.calls],
-        older,
+        [Row(call, certified.get(_judged(call))) for call in found.running],
+        [Row(call, certified.get(_judged(call))) for call in found.past.calls],
+        CALLS + query_of(wanted, found.past.next) if found.past.next else None,
         after is None,
         wanted,
     )
+
+
+def _judged(call: ListedCall) -> tuple[str, bool]:
+    return call.info.id, call.state == "over"
 
 
 # --- HTML -------------------------------------------------------------------------------------------
@@ -311,7 +331,7 @@ class Pages:
     def blocks_of_call(self, view: CallView, after: int) -> dict[str, str]:
         """What has changed in a call since an entry, by the elements' ids."""
         module = self._module("call")
-        changed = [turn for turn in view.course.turns if turn.changed > after]
+        changed = [turn for turn in view.turns if turn.changed > after]
         turns = {f"turn-{turn.place}": str(module.turn(turn, view)) for turn in changed}
         return {
             "state": str(module.state(view)),

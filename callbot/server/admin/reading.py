@@ -8,7 +8,7 @@ from typing import TypeVar, TypeVarTuple
 
 from callbot.record import Record
 from callbot.server.admin import pages
-from callbot.server.admin.pages import CallView, Found, Listing
+from callbot.server.admin.pages import CallView, Certified, Found, Listing
 from callbot.server.admin.turns import Course
 from callbot.server.directory import Directory
 from callbot.server.threads import in_thread
@@ -38,9 +38,11 @@ class Reading:
         """Which calls there are."""
         return await self.in_thread(pages.found_calls, self._store, wanted, after)
 
-    async def listing(self, found: Found, wanted: Wanted, after: Cursor | None = None) -> Listing:
-        """What is told of them."""
-        return await self.in_thread(pages.listing, self._store, found, wanted, after)
+    async def listing(
+        self, found: Found, wanted: Wanted, after: Cursor | None, certified: Certified
+    ) -> Listing:
+        """What is told of them; see ``pages.listing``."""
+        return await self.in_thread(pages.listing, self._store, found, wanted, after, certified)
 
     async def businesses(self) -> list[str]:
         """Every business that was ever called."""
@@ -65,7 +67,8 @@ class Reading:
 
     def _read(self, call_id: str) -> CallView:
         news = self._store.overview.news(call_id)
-        view = CallView(news.call, news.header, Course(news.header), Record(news.header))
+        header = self._store.overview.header(call_id)
+        view = CallView(news.call, header, Course(header), Record(header))
         _add(view, news)
         view.lead = self._store.leads.get(call_id)
         return view

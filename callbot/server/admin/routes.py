@@ -172,7 +172,7 @@ class _Admin:
         if wanted.text and await self._reading.exists(wanted.text):
             return RedirectResponse(address(wanted.text), 303)
         found = await self._reading.found(wanted, after)
-        listing = await self._reading.listing(found, wanted, after)
+        listing = await self._reading.listing(found, wanted, after, {})
         businesses = await self._reading.businesses()
         return HTMLResponse(await self._reading.in_thread(self._pages.calls, listing, businesses))
 

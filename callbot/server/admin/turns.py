@@ -271,7 +271,9 @@ class Course:
         elif type == "recognised":
             self._words = float(data["seconds"])
         elif said := _remark(type, data):
-            self._put(Remark(said, grave=type in ("reply_failed", "recogniser_failed", "oracle_unheard")))
+            remark = Remark(said, grave=type in ("reply_failed", "recogniser_failed", "oracle_unheard"))
+            if self._turn.items[-1:] != [remark]:  # a noisy line says the same again and again
+                self._put(remark)
 
 
 def _remark(type: str, data: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
-from callbot.server.admin.pages import Pages
+from callbot.server.admin.pages import Certified, Pages
 from callbot.server.admin.reading import Reading
 from callbot.store.database import StoreError
 from callbot.store.overview import Wanted
@@ -70,6 +70,7 @@ class Watching:
     async def calls(self, wanted: Wanted) -> AsyncIterator[str]:
         """How the list of calls changes, on its first page."""
         known: object = None
+        certified: Certified = {}
         async for beat in self._beats(LIST_SECONDS):
             if beat:
                 yield beat
@@ -77,7 +78,7 @@ class Watching:
                 found = await self._reading.found(wanted)
                 if found == known:
                     continue
-                listing = await self._reading.listing(found, wanted)
+                listing = await self._reading.listing(found, wanted, None, certified)
                 blocks = await self._reading.in_thread(self._pages.blocks_of_list, listing)
             except StoreError as error:
                 _log.warning("the watched list cannot be read", extra={"error": str(error)})
