@@ -17,7 +17,7 @@ from callbot.record import Record
 from callbot.reporting import markup
 from callbot.reporting.bidi import direction
 from callbot.reporting.view import NONE
-from callbot.server.admin.turns import Course, Decision, Said, Turn
+from callbot.server.admin.turns import Course, Decision, Heard, Said, Turn
 from callbot.store.calls import CallInfo
 from callbot.store.database import Store
 from callbot.store.leads import Lead
@@ -167,6 +167,10 @@ class CallView:
         words = [i for t in self.course.turns for i in t.items if isinstance(i, Said) and i.speaker == "bot"]
         return bool(words) and words[-1].heard not in ("heard", "assumed")
 
+    def heard(self, said: Said) -> Heard:
+        """What became of words; nobody will say any more of a call that is over."""
+        return "assumed" if not self.live and said.heard in ("waiting", "speaking") else said.heard
+
     def guard(self, decision: Decision) -> tuple[str, str]:
         """What became of a request to end: a class, and words."""
         match decision.guard:
@@ -179,7 +183,7 @@ class CallView:
             case "asked" if self.info.ended_by == EndedBy.MODEL:
                 return "ok", "accepted"
             case "asked" if self.live:
-                return "", "asked"
+                return "", "waits until the last words are heard"
             case "asked":
                 return "", "not carried out"
             case _:

@@ -66,8 +66,6 @@ class Decision:
     why: str = ""
     """Why the guard refused."""
     cancelled: bool = False
-    seconds: float | None = None
-    """Until the whole answer was there."""
     stages: Stages = field(default_factory=Stages)
 
 
@@ -120,7 +118,6 @@ class Course:
         self.turns = [Turn(0, 0, 0.0)]
         self.last = -1
         """Number of the last entry taken."""
-        self.ending: ev.HangUp | ev.CallerHungUp | None = None
         self.lines_lost = 0
         self._began: float | None = None
         self._t = 0.0
@@ -128,7 +125,8 @@ class Course:
         self._on_air: dict[int, tuple[Turn, Said]] = {}
         self._open: Decision | None = None
         """The decision whose answer is awaited, or whose request to end is not decided yet."""
-        self._spoke_at: float | None = None
+        self._open_in = self.turns[0]
+        """The turn that it belongs to: it may be decided in a later one."""
         self._words: float | None = None
         self._voice: tuple[int, float, Decision] | None = None
         """The mark whose sound is awaited, when it was ordered, and for which answer."""
@@ -163,6 +161,7 @@ class Course:
             case ev.AudioQueued(mark) if self._voice and mark == self._voice[0]:
                 _, ordered, decision = self._voice
                 decision.stages.voice, self._voice = self._t - ordered, None
+                self._open_in.changed = self.last
             case ev.Played(mark):
                 self._played(mark, "heard")
             case ev.ClearAudio():
@@ -170,11 +169,10 @@ class Course:
             case ev.VoiceFailed(mark, error) if mark in self._on_air:
                 turn, line = self._on_air.pop(mark)
                 line.heard, line.why, turn.changed = "unheard", error, self.last
-            case ev.HangUp():
-                self._over(what)
+            case ev.HangUp(by):
+                self._hung_up(by)
             case ev.CallerHungUp():
                 self._silenced()
-                self._over(what)
             case ev.Note(type, data):
                 self._note(type, data)
             case _:
@@ -187,11 +185,12 @@ class Course:
                 self._ask(what)
             case ev.CancelModel(question) if self._open and self._open.question == question:
                 self._open.cancelled, self._open = True, None
+                self._open_in.changed = self.last
             case ev.SentenceReady(question) if self._open and self._open.question == question:
                 if self._open.stages.sentence is None:
                     self._open.stages.sentence = self._t - self._open.asked_at
             case ev.ReplyDone(question, control) if self._open and self._open.question == question:
-                self._open.control, self._open.seconds = control, self._t - self._open.asked_at
+                self._open.control = control
                 if control.should_end_call:
                     self._open.guard = "asked"
             case ev.SaveLead(lead, status):
@@ -209,7 +208,6 @@ class Course:
                     self._count + 1, len(self.turns), since, lead=before.lead, lead_status=before.lead_status
                 )
             )
-        self._spoke_at = self._t
         self._put(Said("caller", text))
 
     def _speak(self, mark: int, text: str, kind: ev.SpeechKind) -> None:
@@ -244,6 +242,7 @@ class Course:
         if self._open is not None and self._open.guard == "asked":
             after = question.occasion is ev.Occasion.AFTER_FAREWELL
             self._open.guard = "accepted" if after else "withdrawn"
+            self._open_in.changed = self.last
         if (
             question.occasion in (ev.Occasion.CALLER_SPOKE, ev.Occasion.AFTER_FAREWELL)
             and not question.fallback
@@ -253,13 +252,13 @@ class Course:
         self._open = Decision(question.turn, question.occasion, question.fallback, self._t)
         if self._words is not None:
             self._open.stages.words, self._words = self._words, None
+        self._open_in = self._turn
         self._put(self._open)
 
-    def _over(self, ending: ev.HangUp | ev.CallerHungUp) -> None:
-        self.ending = self.ending or ending
-        carried_out = isinstance(ending, ev.HangUp) and ending.by is ev.EndedBy.MODEL
-        if self._open is not None and self._open.guard == "asked" and carried_out:
+    def _hung_up(self, by: ev.EndedBy) -> None:
+        if self._open is not None and self._open.guard == "asked" and by is ev.EndedBy.MODEL:
             self._open.guard = "accepted"
+            self._open_in.changed = self.last
 
     def _note(self, type: str, data: Mapping[str, Any]) -> None:
         if type == "end_refused":
