@@ -231,3 +231,11 @@ async def test_hanging_up_by_rest(
     await stream.over()
     assert [sid for sid, _ in rest.ended].count(caller.call_sid) == tries
     assert (await caller.ring("/webhook/after_stream")).verbs == ["Hangup"]
+
+
+def test_without_an_operators_token_there_are_no_pages_of_calls(bot: Bot) -> None:
+    """Not even a form that asks for one."""
+    paths = ("/admin", "/admin/login", "/admin/calls/CA1", "/admin/events", "/admin/static/admin.css")
+    for given in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
+        assert [bot.get(path, **given)[0] for path in paths] == [404] * len(paths)
+    assert bot.request("POST", "/admin/login", b"token=", {})[0] == 404

@@ -85,6 +85,11 @@ class Listing:
     wanted: Wanted
 
     @property
+    def newest(self) -> str:
+        """Address of the first page."""
+        return CALLS + query_of(self.wanted)
+
+    @property
     def filtered(self) -> bool:
         """Whether some calls are not asked for."""
         return self.wanted != Wanted()

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from callbot.server.access import Access
 from callbot.server.admin.pages import CALLS, Pages, address, cursor_of
@@ -182,29 +183,37 @@ class _Admin:
 
     # --- what happens now -----------------------------------------------------------------------------
     async def _calls_events(self, request: Request) -> Response:
-        if self._watching.full:
-            return _full()
-        return _stream(self._watching.calls(_wanted(request.query_params)))
+        return self._watched(self._watching.calls(_wanted(request.query_params)))
 
     async def _call_events(self, request: Request) -> Response:
         call_id = request.path_params["id"]
         if not await self._reading.exists(call_id):
             return PlainTextResponse("no such call", 404)
-        if self._watching.full:
-            return _full()
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        return _stream(self._watching.call(call_id, int(last) if last.isascii() and last.isdigit() else -1))
+        after = int(last) if last.isascii() and last.isdigit() else -1
+        return self._watched(self._watching.call(call_id, after))
+
+    def _watched(self, events: AsyncIterator[str]) -> Response:
+        if not self._watching.enter():
+            return PlainTextResponse("too many watch already", 503, {"Retry-After": "10"})
+        return _Events(events, self._watching.leave)
 
 
 _BEARER = {"WWW-Authenticate": 'Bearer realm="callbot"'}
 
 
-def _stream(events: AsyncIterator[str]) -> Response:
-    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+class _Events(StreamingResponse):
+    """Server-sent events. ``over`` is called in the end, however it comes."""
 
+    def __init__(self, events: AsyncIterator[str], over: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._over = over
 
-def _full() -> Response:
-    return PlainTextResponse("too many watch already", 503, {"Retry-After": "10"})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._over()
 
 
 def _ours(path: str) -> str:

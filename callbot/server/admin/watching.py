@@ -35,10 +35,16 @@ class Watching:
         self._reading, self._pages, self._closing = reading, pages, closing
         self._watchers = 0
 
-    @property
-    def full(self) -> bool:
-        """No further watcher is let in."""
-        return self._watchers >= WATCHERS
+    def enter(self) -> bool:
+        """Let a watcher in, who will ``leave``; false if there are too many."""
+        if self._watchers >= WATCHERS:
+            return False
+        self._watchers += 1
+        return True
+
+    def leave(self) -> None:
+        """A watcher is gone."""
+        self._watchers -= 1
 
     async def call(self, call_id: str, after: int) -> AsyncIterator[str]:
         """What happens on a call after an entry, until it is over. Raises StoreError if it is unknown."""
@@ -51,14 +57,14 @@ class Watching:
                 yield beat
             try:
                 await self._reading.catch_up(view)
-                if known == (known := (view.call, view.course.last)):
+                now = (view.call, view.course.last)
+                if now == known:
                     continue
                 blocks = await self._reading.in_thread(self._pages.blocks_of_call, view, shown)
             except StoreError as error:
-                known = None
                 _log.warning("a watched call cannot be read", extra={"call": call_id, "error": str(error)})
                 continue
-            shown = view.course.last
+            known, shown = now, view.course.last
             news = {name: html for name, html in blocks.items() if sent.get(name) != html}
             sent |= news
             if not view.live:
@@ -88,19 +94,15 @@ class Watching:
 
     async def _beats(self, seconds: float) -> AsyncIterator[str]:
         """One at once and one each so many seconds, while it may go on; what is to be sent for its own sake."""
-        self._watchers += 1
         began = quiet_since = time.monotonic()
-        try:
-            yield "retry: 2000\n\n"
-            while not self._closing() and time.monotonic() - began < LONGEST_SECONDS:
-                await asyncio.sleep(seconds)
-                if time.monotonic() - quiet_since > QUIET_SECONDS:
-                    quiet_since = time.monotonic()
-                    yield ":\n\n"
-                else:
-                    yield ""
-        finally:
-            self._watchers -= 1
+        yield "retry: 2000\n\n"
+        while not self._closing() and time.monotonic() - began < LONGEST_SECONDS:
+            await asyncio.sleep(seconds)
+            if time.monotonic() - quiet_since > QUIET_SECONDS:
+                quiet_since = time.monotonic()
+                yield ":\n\n"
+            else:
+                yield ""
 
 
 def _message(event: str, blocks: dict[str, str], last: int | None = None) -> str:
