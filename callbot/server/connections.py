@@ -65,6 +65,10 @@ class _Guarded(HttpToolsProtocol):
         self._wait_no_more()
         super().handle_websocket_upgrade()
 
+    def send_400_response(self, msg: str) -> None:
+        self.refusals.note("requests_unreadable", "what came was no request")
+        super().send_400_response(msg)
+
     def _wait(self) -> None:
         self._received = 0
         self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)

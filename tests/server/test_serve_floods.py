@@ -165,6 +165,15 @@ async def test_what_never_becomes_a_request_is_broken_off(bot: Bot) -> None:
     assert answers[2].startswith(b"HTTP/1.1 200")
 
 
+async def test_rubbish_is_answered_and_logged_sparingly(bot: Bot) -> None:
+    """A TLS handshake, another protocol: 400, and some lines for many of them."""
+    for _ in range(15):
+        for rubbish in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"SSH-2.0-x\r\n\r\n"):
+            assert (await (await Connection.open(bot, rubbish)).answer()).startswith(b"HTTP/1.1 400")
+    assert len(bot.logs("what came was no request")) == 20
+    assert "Invalid HTTP request" not in bot.log_text()
+
+
 def test_an_address_is_believed_only_from_a_proxy() -> None:
     """A peer from the Internet is itself; a private one is a proxy, whose last addition counts."""
     assert address_of("5.6.7.8", ["1.1.1.1"]) == "5.6.7.8"
