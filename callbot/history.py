@@ -58,17 +58,6 @@ class History:
             ahead.entries.append(self._entry(turn, SpeechKind.REPLY, ""))
         return tuple(ahead.entries)
 
-    @property
-    def greeting_heard(self) -> bool:
-        """Whether the greeting was heard to its end."""
-        return any(
-            isinstance(entry, BotSaid)
-            and entry.kind is SpeechKind.GREETING
-            and entry.text
-            and not entry.interrupted
-            for entry in self.entries[:2]
-        )
-
     def has(self, turn: int) -> bool:
         """Whether any of a reply's words were heard."""
         return any(isinstance(entry, BotSaid) and entry.turn == turn for entry in reversed(self.entries[-3:]))

@@ -23,12 +23,14 @@ class Journal:
         self._call_id, self._record, self._writer, self._first = call_id, record, writer, first
         self._admission = admission
         self._written = 0
+        self.told = False
+        """The caller has heard that they are recorded; whoever goes on with the call may record on."""
         self.closed = False
 
     def observe(self, t: float, what: ev.Event | ev.Command, call: Call) -> None:
         """Put down what has just happened; see ``driver.Observer``."""
         if isinstance(what, _SETTLES):
-            snapshot = {**call.snapshot(t), "phase": call.phase.value}
+            snapshot = {**call.snapshot(t), "phase": call.phase.value, "told": self.told}
             self._put(snapshot=snapshot, urgent=isinstance(what, _DECIDES))
         else:
             self._put(urgent=isinstance(what, (*_URGENT, *_DECIDES)))

@@ -42,9 +42,8 @@ def set_up_logs(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "twilio", "httpx2", "openai", "alembic"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    logging.getLogger("uvicorn.error").setLevel(
-        logging.ERROR
-    )  # it warns of every stranger that sends rubbish
+    # It warns of every stranger that sends rubbish, without an end.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def pseudonym(number: str | None, key: str) -> str | None:

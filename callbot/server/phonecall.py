@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 1.5
 """How long hanging up waits for the store to know of it; the carrier may ask another process next."""
 WORDS = (ev.UserSpoke, ev.KeyPressed)
+_TELLS = (ev.CallStarted, ev.CallResumed, ev.Played)
+"""Events after which the greeting may have been heard."""
 
 _log = logging.getLogger(__name__)
 
@@ -195,13 +197,13 @@ class PhoneCall:
             expect_answer()
 
         def observe(t: float, what: ev.Event | ev.Command, call: Call) -> None:
+            if self._recording is not None:
+                self._recording.observe(what)
+                self._begin_to_record(t, what, self._recording)
             self._journal.observe(t, what, call)
             if isinstance(what, ev.ReplyDone):
                 expect_answer()
             self._show(t, what)
-            if self._recording is not None:
-                self._recording.observe(what)
-                self._begin_to_record(t, self._recording)
 
         self._driver = Driver(self.call, self._line, dialogue, self.record, clock=clock, observe=observe)
 
@@ -220,15 +222,15 @@ class PhoneCall:
             except Exception:  # noqa: BLE001 - whoever looks on cannot break a call
                 _log.exception("an observer broke", extra={"call": self.admitted.call_id})
 
-    def _begin_to_record(self, now: float, recording: CallRecording) -> None:
+    def _begin_to_record(self, now: float, what: ev.Event | ev.Command, recording: CallRecording) -> None:
         """Once the caller has heard the whole greeting, in which they are told of it."""
-        if recording.noticed:
+        if self._journal.told or not isinstance(what, _TELLS):
             return
-        if self.admitted.attempt == 1:
-            heard = greeting_certificate(self.record).result == "pass"
+        if isinstance(what, ev.CallResumed):
+            self._journal.told = bool((self.admitted.snapshot or {}).get("told"))
         else:
-            heard = self.call.history.greeting_heard
-        if heard and recording.notice_given():
+            self._journal.told = greeting_certificate(self.record).result == "pass"
+        if self._journal.told and recording.notice_given():
             self.record.note(now, "recorded", file=str(recording.path))
 
     def _note_the_opening(self, now: float) -> None:

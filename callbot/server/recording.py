@@ -128,11 +128,11 @@ class CallRecording:
         self._write = write
         self._timeline = Timeline()
         self._held: list[tuple[bytes, bytes]] = []
-        self.noticed = self._over = False
+        self._noticed = self._over = False
 
     def notice_given(self) -> bool:
         """The caller has heard that they are recorded. False if that took too long to have kept the beginning."""
-        self.noticed = True
+        self._noticed = True
         return not self._over
 
     def hear(self, audio: bytes) -> None:
@@ -168,7 +168,7 @@ class CallRecording:
     def _pass_on(self, least: int) -> None:
         if (piece := self._timeline.take(least)) is not None:
             self._held.append(piece)
-        if self.noticed:
+        if self._noticed:
             held, self._held = self._held, []
             if not all(self._write(self.path, each) for each in held):
                 self._finish()
@@ -178,7 +178,7 @@ class CallRecording:
     def _finish(self) -> None:
         self._over = True
         self._held.clear()
-        if self.noticed:
+        if self._noticed:
             self._write(self.path, None)
 
 

@@ -100,10 +100,10 @@ async def test_both_sides_of_a_recorded_call_are_kept(bot: Bot, store: Store) ->
 
 async def test_a_call_that_goes_on_is_recorded_on(bot: Bot, store: Store) -> None:
     """A second stream is a second file; one that was lost before the notice was heard stays without."""
-    for noticed in (True, False):
-        caller = Caller(bot, dialled=STREAMED)
+    for dialled, noticed in ((STREAMED, True), (STREAMED, False), (PLAYED, False)):
+        caller = Caller(bot, dialled=dialled)
         stream = await caller.answered(marks=noticed)
-        await stream.until(1)
+        await stream.until(1 if dialled == STREAMED else 0)
         await stream.media([SILENCE] * 60)
         await stream.socket.close()
         again = await caller.answered(await caller.ring("/webhook/after_stream"))
