@@ -153,20 +153,26 @@ async def test_keys_reach_the_call(bot: Bot, store: Store) -> None:
 
 
 async def test_a_streamed_greeting_is_played_whole_and_once(rest: Rest, tmp_path: Path) -> None:
-    """No ``<Play>``: the call plays it, and its certificate passes."""
+    """No ``<Play>``: the call plays it, whoever speaks over it is answered after it, its certificate passes."""
     business = CLINIC.replace('clinic."}', 'clinic.", mode: stream}')
     with serving(tmp_path, rest, replies=LEAD, business=business) as bot:
         caller = Caller(bot)
         document = await caller.ring()
         assert document.verbs == ["Connect", "Redirect"]
-        stream = await caller.answered(document)
+        stream = await caller.answered(document, marks=False)
+        await stream.say("I am Dana")
         await stream.until(1)
+        stream.marks = True
+        await stream.return_marks()
+        await stream.until(3)
         await stream.stop()
         with open_store(bot.database_url) as store:
             await eventually(lambda: store.calls.get(caller.call_sid).ended_at)
             record = store.calls.load_record(caller.call_sid)
+        assert "clear" not in stream.events, "a noise must not wipe the greeting out"
         assert str(greeting_certificate(record)) == "pass (stream)"
-        assert [s.text for _, s in record.of(Speak)] == ["Hello, this is the clinic."]
+        said = [speak.text for _, speak in record.of(Speak)]
+        assert said == ["Hello, this is the clinic.", "Hi Dana.", "Your number?"]
 
 
 async def test_an_accepted_reason_connects_the_caller_to_a_person(rest: Rest, tmp_path: Path) -> None:
