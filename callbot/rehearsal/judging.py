@@ -11,16 +11,15 @@ from callbot.evals.stage import Held
 from callbot.rehearsal.call import Rehearsed
 
 PREFIX = "audio_"
-_OF_THE_VERDICT = frozenset({"script", "stays", "hangs_up", "answered"})
-"""Whether and when the call should have ended is judged elsewhere, on what the model wanted."""
+_JUDGED_ELSEWHERE = frozenset({"script", "stays", "hangs_up", "answered", "no_error"})
+"""Whether and when the call should have ended is the verdict's, on what the model wanted; no network fails."""
 
 
 def audio_checks(held: Held, call: Rehearsed) -> Iterator[Check]:
     """Judge a finished call by its sound."""
     for check in _report(held, call).checks:
-        if check.name not in _OF_THE_VERDICT:
-            detail = "" if check.passed else check.detail
-            yield Check(name=PREFIX + check.name, passed=check.passed, detail=detail)
+        if check.name not in _JUDGED_ELSEWHERE:
+            yield Check(name=PREFIX + check.name, passed=check.passed, detail=check.detail)
 
 
 def _report(held: Held, call: Rehearsed) -> AudioReport:
