@@ -323,6 +323,22 @@ def test_a_postgresql_database_waits_for_its_upgrade(here, postgres_url):
     assert "Connection refused" in found["database"]["detail"]
 
 
+def test_whispers_weights_are_found_where_they_were_downloaded_to(here):
+    """In huggingface_hub's cache, as its own library finds them; a model that is named and not there is told."""
+    add_business(here)
+    model = here / "hf/hub/models--Systran--faster-whisper-base"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs/main").write_text("0" * 40)
+    (model / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (model / "snapshots" / ("0" * 40) / "model.bin").write_bytes(b"weights")
+    env = {"HF_HOME": str(here / "hf"), "CALLBOT_STT": "faster-whisper:small"}
+    told = json.loads(callbot("doctor", "--json", cwd=here, env=env).stdout)
+    found = {check["name"]: check for check in told["checks"]}
+    assert (found["whisper en"]["status"], found["whisper en"]["detail"]) == ("ok", "base is on this machine")
+    assert found["weights small"]["status"] == "warn"
+    assert "callbot talk --stt faster-whisper:small" in found["weights small"]["remedy"]
+
+
 # --- the phone ------------------------------------------------------------------------------------------
 def test_what_serve_lacks_fails_where_serve_is_set_up(here):
     """A public URL that Twilio cannot use, half of the credentials, no number, no voice, no recogniser."""

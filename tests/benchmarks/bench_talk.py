@@ -5,7 +5,8 @@
 Runs the real command on a PulseAudio without hardware (pulseaudio, pulseaudio-utils, libportaudio2). The
 recogniser is a local server that answers at once, the model a script and the voice a rendered clip, so
 that what is left is ours: from the end of speech, as the ears decide it, to the first sample in the card's
-buffer. The card's own latency is printed beside it. ``--minutes`` is how long the idle call is listened to.
+buffer. The card's own latency is printed beside it. ``--minutes`` is how long the idle call is listened to:
+5 for a soak. Misses are those of the card; how often, is printed above them.
 """
 
 from __future__ import annotations
@@ -104,8 +105,13 @@ def main() -> None:
         f"on top of it: a block of {1000 * BLOCK_SECONDS:.0f} ms, a buffer of {1000 * LATENCY_SECONDS:.0f} ms"
     )
     share, record = idle(options.minutes)
-    slips = sum(1 for _ in record.notes("device_slipped"))
-    print(f"an idle call for {options.minutes:g} min: {share:.1%} of a core, kinds of slips: {slips}")
+    slips = ", ".join(sorted(str(note["what"]) for _, note in record.notes("device_slipped"))) or "none"
+    ((_, waited),) = record.notes("sound_waited")
+    print(f"an idle open call: {share:.1%} of a core")
+    print(
+        f"a soak of {options.minutes:g} min: callback misses: {slips}; a block waited "
+        f"{1000 * float(waited['seconds']):.0f} ms at most"  # type: ignore[arg-type]
+    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,18 @@ async def speak(text):
 
 sys.stdout.buffer.write(asyncio.run(speak(sys.argv[1])))
 """
+_NO_PORTAUDIO = """
+import ctypes.util
+find = ctypes.util.find_library
+ctypes.util.find_library = lambda name: None if name == "portaudio" else find(name)
+"""
+
+
+def without_portaudio(folder: Path) -> dict[str, str]:
+    """An environment in which the system's answer is that there is no PortAudio."""
+    (folder / "site").mkdir()
+    (folder / "site/sitecustomize.py").write_text(_NO_PORTAUDIO)
+    return {"PYTHONPATH": str(folder / "site")}
 
 
 def reply(words: str, *, ends: str | None = None, **lead: str) -> dict[str, Any]:

@@ -6,15 +6,9 @@ import json
 
 from cli import callbot
 from sound_server import SoundServer
-from talking_project import Project, reply
+from talking_project import Project, reply, without_portaudio
 
 NOWHERE = {"XDG_RUNTIME_DIR": "/nonexistent", "PULSE_SERVER": "unix:/nonexistent/native"}
-NO_PORTAUDIO = """
-import ctypes.util
-find = ctypes.util.find_library
-ctypes.util.find_library = lambda name: None if name == "portaudio" else find(name)
-"""
-"""The system's answer on a machine without PortAudio; sounddevice itself is the real one."""
 
 
 def diagnosis(project, env):
@@ -50,9 +44,7 @@ def test_without_any_device_talk_is_broken_and_a_typed_turn_needs_no_microphone(
 def test_without_portaudio_it_says_how_to_install_it_here(tmp_path):
     """Fails where talk is set up; on a machine that serves it is a warning."""
     project = Project(tmp_path, reply("Hello"))
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/sitecustomize.py").write_text(NO_PORTAUDIO)
-    env = {"PYTHONPATH": str(tmp_path / "site")}
+    env = without_portaudio(tmp_path)
     code, found = diagnosis(project, env)
     assert (code, found["portaudio"]["status"]) == (1, "fail")
     assert found["portaudio"]["detail"] == "the library PortAudio is missing"

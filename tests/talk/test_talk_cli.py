@@ -12,7 +12,17 @@ import pexpect
 import pytest
 from cli import REPOSITORY, callbot
 from sound_server import RATE, found
-from talking_project import GOODBYE, GREETING, LONG, SHORT, Project, ToldRecogniser, reply, spoken
+from talking_project import (
+    GOODBYE,
+    GREETING,
+    LONG,
+    SHORT,
+    Project,
+    ToldRecogniser,
+    reply,
+    spoken,
+    without_portaudio,
+)
 
 from callbot import events as ev
 from callbot.certificate import CARRIER_PLAYED
@@ -220,11 +230,9 @@ def test_what_cannot_start_says_why_and_saves_no_call(tmp_path, arguments, said)
 
 
 def test_a_missing_portaudio_says_how_to_install_it(tmp_path):
-    """sounddevice raises OSError where the library is not there; so do ``talk`` and ``devices``."""
+    """``talk`` and ``devices`` where the real sounddevice finds no library."""
     project = Project(tmp_path, reply(LONG))
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake/sounddevice.py").write_text('raise OSError("PortAudio library not found")\n')
-    env = {"PYTHONPATH": str(tmp_path / "fake")}
+    env = without_portaudio(tmp_path)
     for done in (talk(project, "--type", env=env), callbot("devices", cwd=tmp_path, env=env)):
         assert done.returncode == 2
         assert "the library PortAudio is missing: " in done.stderr
