@@ -25,7 +25,7 @@ from callbot.doctor.finding import EVERY, Check, Finding
 from callbot.doctor.machine import EXTRAS
 from callbot.doctor.parts import OPENAI_EARS
 from callbot.doctor.retirement import announced_ends, findings
-from callbot.doctor.setup import read_setup
+from callbot.doctor.surroundings import read_setup
 from callbot.models.openai import DEFAULT_MODEL
 from callbot.speech.stt import openai as openai_ears
 from callbot.store.database import upgrade_store
@@ -185,7 +185,9 @@ def test_keys_are_told_by_name_and_their_values_nowhere(here):
     }
     settings = {
         "CALLBOT_DATABASE": "postgresql://shop:password-0123456789@127.0.0.1:9/shop",
+        "AZURE_SPEECH_REGION": "a-key-where-the-region-belongs-0123456789",
         "CALLBOT_TTS": "azure:he-IL-HilaNeural",
+        "CALLBOT_STT": "openai:ears@http://me:ears-0123456789@127.0.0.1:9/v1",
         "CALLBOT_PUBLIC_URL": "https://user:pass-0123456789@bot.example.com",
     }
     with OpenAIServer(models=["qwen3"], key="another") as server:
@@ -197,7 +199,9 @@ def test_keys_are_told_by_name_and_their_values_nowhere(here):
         assert found[f"key {name}"]["detail"].startswith("is set")
     assert found["key AZURE_SPEECH_KEY"]["detail"].startswith("holds characters that no key has")
     assert found["admin token"]["status"] == found["twilio"]["status"] == "fail"
-    for value in (*values.values(), "password-0123456789", "pass-0123456789"):
+    hidden = re.findall(r"[\w-]+-0123456789", " ".join(settings.values()))
+    assert len(hidden) == 4
+    for value in (*values.values(), *hidden):
         assert value not in json.dumps(found)
         assert value not in text
 
@@ -305,6 +309,10 @@ def test_a_file_for_the_database_is_looked_at_without_making_it(here):
         "is not an SQLite database" in diagnosis("--database", "sqlite:///text.db")[1]["database"]["detail"]
     )
     assert CliRunner().invoke(app, ["prompts", "import", "prompts"]).exit_code == 0
+    _, found = diagnosis(**SERVING)
+    assert found["businesses"]["detail"] == "shop, of them 1 from the database", (
+        "serve goes by what is active"
+    )
     (here / "prompts/shop.yaml").unlink()
     _, found = diagnosis()
     assert "can be written" in found["database"]["detail"]

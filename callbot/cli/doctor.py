@@ -36,7 +36,7 @@ def doctor(
     import os
 
     from callbot.doctor.checks import examine, masked, secrets
-    from callbot.doctor.setup import read_setup
+    from callbot.doctor.surroundings import read_setup
 
     setup, findings = read_setup(os.environ, prompts_dir=prompts_dir, database=database)
     hidden = secrets(os.environ, setup)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import urlsplit
+from functools import partial
 
 from callbot.doctor import (
     database,
@@ -39,14 +39,18 @@ CHECKS = (
     Check("phone", SERVE, phone.examine),
 )
 
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+_SECRET = re.compile(r"(_KEY|_TOKEN|_SID|_SECRET|PASSWORD)$")
+"""Names of variables that hold what nobody else may know."""
+_PASSWORD = re.compile(r"://[^/\s@]*:([^/\s@]+)@")
+_SHORTEST, _LONGEST_REGION = 4, 24
+"""Characters of what is hidden (less would hide half of every sentence), and of Azure's regions."""
 
 
 def examine(setup: Setup, checks: Iterable[Check] = CHECKS, seconds: float = SECONDS) -> Iterator[Finding]:
     """What every check finds, one after the other; one that breaks, or does not end, is a finding too."""
     for check in checks:
         try:
-            yield from within(seconds, lambda check=check: list(check.examine(setup)))  # type: ignore[misc]
+            yield from within(seconds, partial(_all, check, setup))
         except TimeoutError:
             said = f"did not come to an end within {seconds:g} s"
             yield Finding(check.name, setup.broken(check.modes), said, "look whether what it asks hangs")
@@ -55,19 +59,31 @@ def examine(setup: Setup, checks: Iterable[Check] = CHECKS, seconds: float = SEC
             yield Finding(check.name, setup.broken(check.modes), said, "mend that, or report it as a bug")
 
 
+def _all(check: Check, setup: Setup) -> list[Finding]:
+    return list(check.examine(setup))
+
+
 def secrets(environ: Mapping[str, str], setup: Setup) -> list[str]:
     """Values that may stand in no output, whatever an error message holds; the longest first."""
     signing = {business.deliver.secret_env for business in setup.businesses if business.deliver}
-    values = {
+    named = {
         value.strip() for name, value in environ.items() if name in signing or _SECRET.search(name.upper())
     }
-    values.add(urlsplit(setup.settings.database).password or "")
-    return sorted((value for value in values if len(value) >= 4), key=len, reverse=True)
+    swapped = environ.get(
+        "AZURE_SPEECH_REGION", ""
+    )  # no region is so long; a key that stands in its place is
+    texts = [str(value) for value in (*environ.values(), *vars(setup.settings).values())]
+    texts += [
+        name for business in setup.businesses for name in (business.voice.tts, business.voice.stt) if name
+    ]
+    in_urls = {password for text in texts for password in _PASSWORD.findall(text)}
+    values = named | in_urls | ({swapped} if len(swapped) > _LONGEST_REGION else set())
+    return sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
 
 
 def masked(finding: Finding, hidden: Iterable[str]) -> Finding:
     """The same without any of these values."""
-    detail, remedy = finding.detail, finding.remedy
+    texts = [finding.name, finding.detail, finding.remedy]
     for value in hidden:
-        detail, remedy = detail.replace(value, "***"), remedy.replace(value, "***")
-    return Finding(finding.name, finding.status, detail, remedy)
+        texts = [text.replace(value, "***") for text in texts]
+    return Finding(texts[0], finding.status, texts[1], texts[2])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from callbot.doctor.finding import SERVE, Finding, Mode, Setup
 from callbot.doctor.parts import MODES_OF, Part, configured
-from callbot.doctor.setup import TWILIO
+from callbot.doctor.surroundings import TWILIO
 
 OPENAI = "OPENAI_API_KEY"
 AZURE = ("AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION")

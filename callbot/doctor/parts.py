@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from callbot.doctor.finding import EVERY, SERVE, Finding, Mode, Setup
@@ -98,7 +98,7 @@ def trouble_with(part: Part) -> str | None:
     return None
 
 
-def _make(part: Part):  # type: ignore[no-untyped-def]  # noqa: ANN202 - three protocols that have only close in common
+def _make(part: Part) -> Any:
     if part.kind == "model":
         from callbot.models.registry import make_model
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from callbot.doctor.finding import SERVE, Finding, Setup
-from callbot.doctor.setup import TWILIO
+from callbot.doctor.surroundings import TWILIO
 from callbot.errors import CallbotError
 from callbot.server.options import admin_token, credentials, public_url
 

@@ -71,19 +71,18 @@ def _openai(setup: Setup, part: Part) -> Server | None:
 def _azure(setup: Setup, part: Part) -> Server | None:
     if not part.name.startswith("azure"):
         return None
-    from callbot.speech.stt import azure as stt  # in here: without callbot[speech] they cannot be had
-    from callbot.speech.tts import azure as tts
-
-    key = setup.environ.get(tts.KEY, "").strip()
-    if not key:
-        return None
     try:
+        from callbot.speech.stt import azure as stt
+        from callbot.speech.tts import azure as tts
+
+        if not (key := setup.environ.get(tts.KEY, "").strip()):
+            return None
         if part.kind == "voice":
             voice = part.name.removeprefix("azure:").partition("/")[0]
             url = f"{tts.base_url(part.name)}/cognitiveservices/voices/list"
             return Server(url, {"Ocp-Apim-Subscription-Key": key}, tts.KEY, wanted={voice})
         return Server(stt.base_url(part.name), {}, stt.KEY)
-    except CallbotError:  # no region: said with the voice itself
+    except (CallbotError, ModuleNotFoundError):  # no region, no callbot[speech]: said with the part itself
         return None
 
 
@@ -98,7 +97,7 @@ async def _ask(setup: Setup, client: httpx2.AsyncClient, server: Server) -> Find
     import httpx2
 
     who = ", ".join(part.label for part in server.parts)
-    name, bad = f"server {urlsplit(server.url).netloc}", setup.broken(server.modes)
+    name, bad = f"server {urlsplit(server.url).netloc.rpartition('@')[2]}", setup.broken(server.modes)
     try:
         async with asyncio.timeout(SECONDS):
             answer = await client.get(server.url, headers=server.headers)

@@ -30,8 +30,9 @@ def read_setup(
     """The set-up, and what was found while reading it. What cannot be read is left out, and said."""
     settings, about_settings = _settings(environ, prompts_dir, database)
     folder = settings.prompts_dir or DEFAULT_PROMPTS_DIR
-    businesses, about_businesses = _businesses(folder, settings)
-    modes = _modes(settings, environ, businesses)
+    serves = bool(settings.public_url or any(environ.get(name, "").strip() for name in TWILIO))
+    businesses, about_businesses = _businesses(folder, settings, serves=serves)
+    modes = _modes(settings, businesses, serves=serves)
     setup = Setup(settings=settings, environ=environ, prompts_dir=folder, businesses=businesses, modes=modes)
     return setup, [_about_modes(modes), about_settings, *about_businesses]
 
@@ -51,7 +52,10 @@ def _settings(
     return settings, Finding(name, "ok", said + (f" (by {', '.join(variables)})" if variables else ""))
 
 
-def _businesses(folder: Path, settings: Settings) -> tuple[tuple[Business, ...], list[Finding]]:
+def _businesses(
+    folder: Path, settings: Settings, *, serves: bool
+) -> tuple[tuple[Business, ...], list[Finding]]:
+    """All that can be read: files first, as talk goes by them; where it ``serves`` the store first."""
     found: dict[str, Business] = {}
     findings: list[Finding] = []
     try:
@@ -66,9 +70,11 @@ def _businesses(folder: Path, settings: Settings) -> tuple[tuple[Business, ...],
             found.pop(name, None)
             findings.append(Finding(f"business {name}", "fail", str(error), "mend its file"))
     try:
-        stored = within(STORE_SECONDS, lambda: _stored(settings.database, set(files)))
-    except (CallbotError, TimeoutError):
-        stored = {}  # the database's own check says why
+        stored = within(STORE_SECONDS, lambda: _stored(settings.database))
+    except Exception:  # noqa: BLE001 - the database's own check says why
+        stored = {}
+    if not serves:
+        stored = {name: business for name, business in stored.items() if name not in files}
     found |= stored
     if not found and not findings:
         remedy = "in an empty folder: callbot init; elsewhere: --prompts-dir, or callbot prompts import"
@@ -79,8 +85,8 @@ def _businesses(folder: Path, settings: Settings) -> tuple[tuple[Business, ...],
     return tuple(found[name] for name in sorted(found)), findings
 
 
-def _stored(database: str, of_files: set[str]) -> dict[str, Business]:
-    """Active businesses of the store that no file stands for. Nothing is made or migrated by looking."""
+def _stored(database: str) -> dict[str, Business]:
+    """Active businesses of the store. Nothing is made or migrated by looking."""
     from callbot.store.database import open_store, store_revision
     from callbot.store.engine import database_exists
     from callbot.store.tables import REVISION
@@ -89,16 +95,14 @@ def _stored(database: str, of_files: set[str]) -> dict[str, Business]:
         return {}
     with open_store(database, create=False) as store:
         active = [info.id for info in store.businesses.list() if info.active is not None]
-        return {name: store.businesses.get(name) for name in active if name not in of_files}
+        return {name: store.businesses.get(name) for name in active}
 
 
-def _modes(
-    settings: Settings, environ: Mapping[str, str], businesses: tuple[Business, ...]
-) -> frozenset[Mode]:
+def _modes(settings: Settings, businesses: tuple[Business, ...], *, serves: bool) -> frozenset[Mode]:
     modes: frozenset[Mode] = frozenset()
     if businesses or settings.model:
         modes |= TEXT
-    if settings.public_url or any(environ.get(name, "").strip() for name in TWILIO):
+    if serves:
         modes |= SERVE
     elif businesses and find_spec("sounddevice"):
         modes |= TALK
