@@ -41,8 +41,9 @@ SILENT_SECONDS = 3.0
 _GREETING = 0
 """The line's own mark; the engine counts from 1."""
 
+UNDERFLOW, RESTARTED = "output_underflow", "stream_restarted"
 Slips = Sequence[str]
-"""What a card says went wrong before a block: ``input_overflow``, ``output_underflow``."""
+"""What a card says went wrong before a block: ``input_overflow``, UNDERFLOW, RESTARTED (it was broken)."""
 Exchange = Callable[[bytes, Slips], bytes]
 """Called by a card from its own thread with what was heard; returns as much to play."""
 
@@ -210,7 +211,7 @@ class MicrophoneLine:
         if self._greeting is not None:
             converter = self._convert(self._format, self._card.format)
             audio = converter.feed(self._greeting) + converter.flush()
-            slipped = self.counts["output_underflow"]
+            breaks = self._breaks()
             self._deck.put(audio)
             self._marks.append((self._deck.queued, _GREETING))
             await self._either(self._greeted)
@@ -222,13 +223,17 @@ class MicrophoneLine:
                     {
                         "seconds": self._card.format.seconds(len(audio)),
                         "elapsed": (self._position - begun) / self._rate,
-                        "underruns": self.counts["output_underflow"] - slipped,
+                        "underruns": self._breaks() - breaks,
                     },
                 )
             )
         self._ears.start(self._emit)
         self._listening = True
         self._emit(ev.CallStarted())
+
+    def _breaks(self) -> int:
+        """How often the card has broken off what it was given."""
+        return self.counts[UNDERFLOW] + self.counts[RESTARTED]
 
     async def _either(self, event: asyncio.Event) -> None:
         """Wait for it, or for the end of the line."""

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from callbot.errors import CallbotError
-from callbot.lines.microphone import Card, Exchange
+from callbot.lines.microphone import RESTARTED, Card, Exchange
+from callbot.lines.stream_watch import StreamWatch
 from callbot.sound import AudioFormat
 
 BLOCK_SECONDS = 0.02
@@ -137,6 +138,8 @@ class SoundCard:
         self._exchange: Exchange | None = None
         self._gone: Any = lambda: None
         self._closing = self._playing = False
+        self._watch: StreamWatch | None = None
+        self._restarts = self._told = 0
         self._kept: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
         common = {
             "samplerate": rate,
@@ -176,11 +179,24 @@ class SoundCard:
     def start(self, exchange: Exchange, gone: Any) -> None:
         """Begin; see ``microphone.Card``."""
         self._exchange, self._gone = exchange, gone
+        if self.hears and self.together:
+            self._watch = StreamWatch(self._restart, gone)
+            self._watch.start()
         for stream in self._streams:
             stream.start()
 
+    def _restart(self) -> None:
+        (stream,) = self._streams
+        self._restarts += 1
+        self._closing = True
+        stream.abort()
+        stream.start()
+        self._closing = False
+
     def close(self) -> None:
         """Play the rest and stop; see ``microphone.Card``."""
+        if self._watch is not None:
+            self._watch.stop()
         self._closing = True
         with quiet_stderr():
             for stream in reversed(self._streams):
@@ -194,7 +210,11 @@ class SoundCard:
 
     def _both(self, heard: Any, out: Any, frames: int, when: Any, status: Any) -> None:
         assert self._exchange is not None
-        out[:] = self._exchange(bytes(heard), _slips(status))
+        assert self._watch is not None
+        slips = _slips(status) + (RESTARTED,) * (self._restarts - self._told)
+        self._told = self._restarts
+        out[:] = self._exchange(bytes(heard), slips)
+        self._watch.passed()
 
     def _hear(self, heard: Any, frames: int, when: Any, status: Any) -> None:
         self._kept.append(bytes(heard))

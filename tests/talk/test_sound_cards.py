@@ -7,13 +7,14 @@ PortAudio, ALSA and PulseAudio are the real ones. What no machine without hardwa
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import wave
 
 import pytest
 from cli import callbot
-from sound_server import SoundServer, found, traced
+from sound_server import RATE, SoundServer, found, traced
 from talking_project import GOODBYE, GREETING, LONG, Project, ToldRecogniser, reply, spoken
 
 from callbot import events as ev
@@ -90,6 +91,24 @@ def test_a_microphone_and_a_loudspeaker_that_are_two_devices_hold_a_call(room, t
     assert [event.text for _, event in project.record.of(ev.UserSpoke)] == ["this is Dana"]
 
 
+def test_a_process_that_was_stopped_for_a_moment_goes_on_with_its_call(room, tmp_path):
+    """Longer than the card's buffers last: the caller is understood afterwards, and the farewell is whole."""
+    project = Project(tmp_path, reply(GOODBYE, ends="lead_complete", name="Dana"))
+    with ToldRecogniser("this is Dana") as recogniser:
+        talk = project.start(room.env, "--headset", "--stt", recogniser.name)
+        over = room.await_silence(room.await_sound(0), 0.6)
+        talk.send_signal(signal.SIGSTOP)
+        room.await_sample(over + 2 * RATE)
+        talk.send_signal(signal.SIGCONT)
+        room.await_sample(over + 5 * RATE)
+        room.say(spoken("hello there, this is Dana, and that is all I wanted to say to you"))
+        out, _ = talk.communicate(timeout=60)
+    assert talk.returncode == 0, out
+    assert "call ended by model: lead_complete" in out
+    assert [event.text for _, event in project.record.of(ev.UserSpoke)] == ["this is Dana"]
+    assert traced(project.clip(GOODBYE), room.heard()).share > 0.6
+
+
 def test_a_card_of_another_rate_is_used_at_its_own(room, tmp_path):
     """PortAudio says paInvalidSampleRate; greeting and answer are converted, and recorded as they were played."""
     (tmp_path / "asound.conf").write_text(FIXED_RATE)
@@ -156,7 +175,7 @@ def test_on_loudspeakers_the_bot_does_not_answer_its_own_echo_and_a_caller_inter
         over = room.await_silence(room.await_sound(0), 0.6)
         assert talk.poll() is None
         room.say(spoken("hello there, good morning"))
-        room.await_sample(room.await_sound(over) + 4 * 16_000)
+        room.await_sample(room.await_sound(over) + 4 * RATE)
         room.say(spoken("I am Dana, and that is all I wanted to say to you") * 2.5)
         out, _ = talk.communicate(timeout=60)
     assert talk.returncode == 0, out
@@ -164,4 +183,4 @@ def test_on_loudspeakers_the_bot_does_not_answer_its_own_echo_and_a_caller_inter
     record = project.record
     assert [event.text for _, event in record.of(ev.UserSpoke)] == ["hello there", "I am Dana, that is all"]
     assert len(list(record.of(ev.ClearAudio))) == 1, "the question was cut, by nobody but the caller"
-    assert not found(project.clip(LONG)[-16_000:], project.tape()[1])
+    assert not found(project.clip(LONG)[-RATE:], project.tape()[1])
