@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 TICK = 0.02
@@ -96,6 +97,7 @@ class Books:
     unanswered: int = 0
     audio: float = 0.0
     """Seconds of the bot's audio."""
+    pings: int = 0
     pongs: list[float] = field(default_factory=list)
     """Seconds from a ping to its pong: what the server's loop lets a socket wait."""
     broke: str = ""
@@ -191,7 +193,7 @@ class CallLine(asyncio.Protocol):
         self._write(json.dumps(message))
 
     def _write(self, text: str) -> None:
-        if self._socket is not None and not self.closed.is_set():
+        if self._socket is not None and self._socket.state is State.OPEN:
             self._socket.send_text(text.encode())
             self._flush()
 
@@ -207,7 +209,7 @@ class CallLine(asyncio.Protocol):
         self._left = True
         stop = {"accountSid": self._ids["account"], "callSid": self._ids["call"]}
         self._send({"event": "stop", "sequenceNumber": "9", "streamSid": self._ids["stream"], "stop": stop})
-        if self._socket is not None and not self.closed.is_set():
+        if self._socket is not None and self._socket.state is State.OPEN:
             self._socket.send_close()
             self._flush()
 
@@ -275,11 +277,13 @@ class CallLine(asyncio.Protocol):
             f'"streamSid":"{self._ids["stream"]}"}}'
         )
         if number % 50 == self._number % 50:
-            self._ping()
+            self.ping()
 
-    def _ping(self) -> None:
-        if self._socket is not None and not self.closed.is_set():
+    def ping(self) -> None:
+        """Ask the server whether it has read everything before."""
+        if self._socket is not None and self._socket.state is State.OPEN:
             self._pinged = time.monotonic()
+            self.books.pings += 1
             self._socket.send_ping(b"")
             self._flush()
 
