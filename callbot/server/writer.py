@@ -85,7 +85,7 @@ class Writer:
         self._writing: Mapping[str, _Pending] = {}
         self._changed = threading.Condition()  # with a re-entrant lock
         self._wakes = float("inf")
-        """When the thread looks next, in monotonic seconds, unless it is told to."""
+        """When the thread looks next, in monotonic seconds."""
         self._stopping = False
         self.late = 0
         """Commits of turns that took longer than ``DUE_SECONDS``."""
@@ -153,8 +153,15 @@ class Writer:
         with self._changed:
             older = self._pending.get(call_id)
             self._pending[call_id] = new if older is None else new.after(older)
-            if new.due < self._wakes:
-                self._changed.notify()
+            if new.due >= self._wakes:
+                return
+            self._wakes = new.due
+        # Not now: a thread that wakes only to see how long it has to wait takes the interpreter for it.
+        asyncio.get_running_loop().call_later(new.due - time.monotonic(), self._wake)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
 
     # --- the thread -------------------------------------------------------------------------------
     def _run(self) -> None:

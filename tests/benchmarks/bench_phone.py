@@ -24,6 +24,7 @@ import contextlib
 import json
 import math
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -31,9 +32,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-
-import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "server"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "speech"))
@@ -60,15 +60,15 @@ class Figures:
     underruns: int
     longest_gap: float
     cpu: float
-    """Processor milliseconds per call-second."""
+    """Processor milliseconds per second of a call's audio; of a server that never caught up, at least so many."""
     core: float
     """Share of the core."""
     starved: float
     """Share of the time in which it was ready and something else had its core."""
     memory: float
     """Per call, at the end of the calls."""
-    kept: float
-    """Per call, once they were over."""
+    second: float
+    """What as many further calls, once these were over, added to it for each: what is not let go."""
     first_audio: float
     answers: int
     decided_answer: tuple[float, float]
@@ -100,29 +100,31 @@ async def measure(name: str, calls: int, seconds: float, voices: Voices, cores: 
 
 
 async def _measured(name: str, bot: Running, calls: int, seconds: float, voices: Voices) -> Figures:
-    server = psutil.Process(bot.process.pid)
+    server = bot.process.pid
     clock = Clock()
     ticking = asyncio.create_task(clock.run())
     await _placed(bot, clock, voices, 1, WARM_UP)
-    idle = server.memory_info().rss
+    idle = _memory(server)
     lines, sids = await _begun(bot, clock, voices, calls)
     await asyncio.sleep(SETTLE)
     clock.late = type(clock.late)("d")
     began, used, waited, own = time.monotonic(), _cpu(server), _waited(server), time.process_time()
     frames = _frames(lines)
     await asyncio.sleep(seconds)
-    frames = _frames(lines) - frames
     await _heard(lines)
+    frames = _frames(lines) - frames
     passed, used, own = time.monotonic() - began, _cpu(server) - used, time.process_time() - own
     waited = _waited(server) - waited
     late = list(clock.late)
-    full = server.memory_info().rss
+    full = _memory(server)
     await _ended(lines)
+    clock.lines.clear()
+    over = _memory(server)
+    await _placed(bot, clock, voices, calls, WARM_UP)
+    second = _memory(server)
     ticking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await ticking
-    await asyncio.sleep(2)
-    left = server.memory_info().rss
     books = [line.books for line in lines]
     decided = await asyncio.to_thread(bot.decisions, sids)
     spans = [_spans(book, decided[sid]) for book, sid in zip(books, sids, strict=True)]
@@ -141,7 +143,7 @@ async def _measured(name: str, bot: Running, calls: int, seconds: float, voices:
         core=used / passed,
         starved=waited / passed,
         memory=(full - idle) / calls / 1024,
-        kept=(left - idle) / calls / 1024,
+        second=(second - over) / calls / 1024,
         first_audio=1000 * percentile(greeted, 50),
         answers=len(answers),
         decided_answer=_middle_and_worst([one for one, _ in answers]),
@@ -228,14 +230,20 @@ async def _heard(lines: list[CallLine]) -> None:
                     await asyncio.sleep(TICK)
 
 
-def _cpu(server: psutil.Process) -> float:
-    times = server.cpu_times()
-    return float(times.user + times.system)
+def _cpu(server: int) -> float:
+    """Processor seconds (proc(5): fields 14 and 15 of stat, in clock ticks)."""
+    fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _waited(server: psutil.Process) -> float:
+def _memory(server: int) -> int:
+    """Bytes of it that are in memory (proc(5): field 2 of statm, in pages)."""
+    return int(Path(f"/proc/{server}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _waited(server: int) -> float:
     """Seconds that its threads were ready and did not run (Documentation/scheduler/sched-stats, schedstat)."""
-    tasks = Path(f"/proc/{server.pid}/task").iterdir()
+    tasks = Path(f"/proc/{server}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
 
 
@@ -275,7 +283,7 @@ ROWS = (
     ("share of the core", "core", "{:.0%}"),
     ("ready, but kept from its core", "starved", "{:.0%}"),
     ("memory KiB a call", "memory", "{:.0f}"),
-    ("kept after the calls, KiB a call", "kept", "{:.0f}"),
+    ("  added by as many calls after them", "second", "{:.0f}"),
     ("socket open to greeting, ms", "first_audio", "{:.1f}"),
     ("decision to answer's audio, ms p50", "decided_answer", "{0[0]:.1f}"),
     ("  p99", "decided_answer", "{0[1]:.1f}"),
@@ -297,6 +305,11 @@ ROWS = (
 )
 
 
+COMPARED = {"cpu", "core", "memory", "first_audio", "ping"} | {
+    f"{since}_{until}" for since in ("decided", "voice") for until in ("answer", "clear")
+}
+
+
 def show(results: list[Figures]) -> None:
     """One number of calls: a column a bot, and how many times the second takes of the first's."""
     print(f"\n{f'{results[0].calls} calls':38}" + "".join(f"{each.bot:>12}" for each in results), end="")
@@ -306,8 +319,18 @@ def show(results: list[Figures]) -> None:
         print(f"{label:38}" + "".join(f"{shape.format(value):>12}" for value in values), end="")
         place = 1 if "[1]" in shape else 0
         plain = [value[place] if isinstance(value, tuple) else value for value in values]
-        compared = len(plain) == 2 and plain[0] > 0 and name not in ("late", "carrier_core", "sentences")
+        compared = len(plain) == 2 and name in COMPARED and plain[0] > 0
         print(f"{plain[1] / plain[0]:>10.1f}" if compared else "", flush=True)
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
+    parts = [f"{name} {version(name)}" for name in ("pipecat-ai", "uvicorn", "uvloop", "websockets")]
+    return (
+        f"{os.cpu_count()} x {model}, Python {platform.python_version()}, {', '.join(parts)}; "
+        f"load before: {os.getloadavg()[0]:.1f}"
+    )
 
 
 def main() -> None:
@@ -324,7 +347,8 @@ def main() -> None:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2
     )
-    print(__doc__.partition("How to read it")[2].replace(": ", "", 1).strip())
+    print("How to read it" + __doc__.partition("How to read it")[2])
+    print(_machine())
     shared, everything = voices(), []
     import uvloop
 

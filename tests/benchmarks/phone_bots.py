@@ -90,7 +90,7 @@ class Pipecat:
     """``pipecat_phone.py``."""
 
     def __init__(self, folder: Path, rest: Rest) -> None:
-        for number, words in enumerate([GREETING, *ANSWERS]):
+        for number, words in enumerate([GREETING, *ASKS]):
             with wave.open(str(folder / f"{number}.wav"), "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(2)

@@ -3,8 +3,8 @@
 Its Twilio serializer and FastAPI transport, Silero as in its own examples for the telephone, and one
 processor that greets, answers the end of speech with cached audio and lets a caller interrupt. That is
 less than its examples put into a bot (no recogniser, aggregators, model or voice service, no store), so
-that the comparison errs on its side. ``FOLDER`` holds the sentences as WAV files: the greeting, then one
-file an answer. ``/books`` tells when the detector decided what, in monotonic seconds.
+that the comparison errs on its side. ``FOLDER`` holds sentences as WAV files: the greeting, then those of
+which an answer is each with the next. ``/books`` tells when the detector decided what, in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Desk(FrameProcessor):
     def __init__(self, call: str, stream: str) -> None:
         super().__init__()
         self._call, self._stream = call, stream
-        self._answers = itertools.cycle(SENTENCES[1:])
+        self._turns = itertools.count()
         self._marks = itertools.count(1)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -76,7 +76,9 @@ class Desk(FrameProcessor):
             await self.broadcast_interruption()
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             books.append((self._call, "ended", time.monotonic()))
-            await self._say(next(self._answers))
+            turn = next(self._turns)
+            for sentence in (turn, turn + 1):
+                await self._say(SENTENCES[1 + sentence % (len(SENTENCES) - 1)])
 
     async def _say(self, audio: bytes) -> None:
         await self.push_frame(TTSStartedFrame())
