@@ -73,6 +73,25 @@ def test_a_cluster_plays_the_same_runs_as_this_machine(dask_cluster: LocalCluste
     assert f"Cluster {dask_cluster.scheduler_address}: 2 workers, 2 threads" in there.stdout
 
 
+def test_calls_are_held_aloud_there_and_their_sound_comes_home(
+    dask_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """The recording and what was judged of it, beside a Record like that of any run."""
+    done = callbot(
+        *("eval", REPOSITORY / "scenarios", "-k", "no-thanks-then-yes", "--prompts-dir", REPOSITORY / "prompts"),
+        *("--model", "offline", "--audio", "--tts", "espeak", "--cluster", dask_cluster.scheduler_address),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [folder] = (tmp_path / "reports").iterdir()
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    for row in report["scenarios"]:
+        [run] = row["runs"]
+        assert (folder / run["audio"]).read_bytes()[:4] == b"fLaC"
+        assert "audio_greeting_whole" in {check["name"] for check in run["checks"]}
+        assert (folder / run["record"]).exists()
+
+
 def test_workers_ask_by_their_own_key_and_the_run_counts_what_they_asked(
     dask_cluster: LocalCluster, evals: EvalProject
 ) -> None:
