@@ -78,7 +78,14 @@ def test_calls_are_held_aloud_there_and_their_sound_comes_home(
 ) -> None:
     """The recording and what was judged of it, beside a Record like that of any run."""
     done = callbot(
-        *("eval", REPOSITORY / "scenarios", "-k", "no-thanks-then-yes", "--prompts-dir", REPOSITORY / "prompts"),
+        *(
+            "eval",
+            REPOSITORY / "scenarios",
+            "-k",
+            "no-thanks-then-yes",
+            "--prompts-dir",
+            REPOSITORY / "prompts",
+        ),
         *("--model", "offline", "--audio", "--tts", "espeak", "--cluster", dask_cluster.scheduler_address),
         cwd=tmp_path,
     )

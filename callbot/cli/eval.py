@@ -177,7 +177,8 @@ def evaluate(
     3 more than 10% of the runs failed at the provider, or of the judge: lines at the judge; 130
     interrupted (what ran is kept; --resume goes on). With --watch, Ctrl-C leaves with the exit code of the last run.
     """
-    from callbot.cli.evaluation import AfterEnds, Evaluation, Outputs, list_scenarios, run_evaluation
+    from callbot.cli.evaluation import AfterEnds, Evaluation, list_scenarios, run_evaluation
+    from callbot.cli.outputs import Outputs
     from callbot.cli.rehearsing import Aloud
     from callbot.cli.resuming import Narrowed, given, resumed_call
     from callbot.cli.sources import business_lookup, prompts_folder

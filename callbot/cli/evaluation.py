@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
-import re
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from callbot.cli.announcing import announce
 from callbot.cli.baseline import held_against, read_baseline
-from callbot.cli.judges import Judges, judge_price
-from callbot.cli.outputs import check_writable
-from callbot.cli.players import Bot, Players, plugged_model
+from callbot.cli.company import Company, cassette_of, model_of
+from callbot.cli.outputs import Outputs, new_folder, write_report
 from callbot.cli.rehearsing import Aloud
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget
 from callbot.evals.gate import Threshold, too_much_infra
-from callbot.evals.pace import Pace, Paced
+from callbot.evals.pace import Pace
 from callbot.evals.report import Report, RunReport
 from callbot.evals.resume import Earlier, Plan, plan_of, rewrite_runs
 from callbot.evals.rounds import run_until_decided
-from callbot.evals.runner import Attempt, OnFinished, Results, Runner, Runs
+from callbot.evals.runner import Attempt, Results, Runs
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.evals.totals import counterfactual
-from callbot.files import write_whole
 from callbot.models.base import Model
-from callbot.models.cassette import Cassette, parse_cassette
-from callbot.models.registry import default_model
 from callbot.prices import Price
 from callbot.reporting.bidi import Bidi
 from callbot.reporting.progress import LiveProgress, progress
@@ -43,19 +37,9 @@ from callbot.reporting.terminal import print_report
 
 if TYPE_CHECKING:
     from callbot.cli.cluster import Cluster
-    from callbot.rehearsal.studio import Studio
 
 PASSED, GATE_FAILED, TOO_MUCH_INFRA, INTERRUPTED = 0, 1, 3, 130
 """Exit codes; 2, bad usage or input, is what ``main`` makes of a CallbotError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Where a report goes beside its own folder."""
-
-    json: Path | None = None
-    junit: Path | None = None
-    markdown: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +120,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     console = Console(highlight=False, emoji=False)  # openai:m: is a model's name
     cassette = cassette_of(evaluation)
     model = model_of(evaluation, cassette)
-    _check_outputs(evaluation.outputs)
+    evaluation.outputs.check()
     baseline = read_baseline(evaluation.baseline, evaluation.selection) if evaluation.baseline else None
     earlier = evaluation.resumed
     price = evaluation.prices.get(model.name)
@@ -144,9 +128,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
     whole = Budget(evaluation.max_requests, max_cost=evaluation.max_cost)
     budget = Budget(price=price, within=whole)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
-    asked = paced(model, pace)
-    players, judges = others_of(evaluation, Bot(model, asked, budget), whole, cassette)
-    stage = stage_of(evaluation, model)
+    company = Company(evaluation, model, pace, budget, whole, cassette)
     planned = announce(evaluation, model, console)
     started_at, clock = plan.started_at, time.monotonic()
     folder = earlier.folder if earlier else new_folder(evaluation.reports_dir, started_at, model.name)
@@ -155,27 +137,9 @@ def run_evaluation(evaluation: Evaluation) -> int:
         rewrite_runs(earlier)
     attempts = attempts_of(evaluation)
     with progress(console, len(attempts), planned) as shown:
-        show = _shown(shown, budget)
-        runner: Runs
-        if evaluation.cluster is not None:
-            runner = runner_on(evaluation.cluster, evaluation, model.name, folder, budget, pace, show)
-        else:
-            runner = Runner(
-                asked,
-                folder,
-                budget=budget,
-                cassette=cassette,
-                callers=players.callers,
-                on_finished=show,
-                run_on=evaluation.after_ends.run_on,
-                judge=judges.judge,
-                stage=stage,
-            )
+        runner = company.runner(evaluation, folder, budget, _shown(shown, budget))
         results = asyncio.run(
-            _closing(
-                [*([stage] if stage else []), model, players, judges],
-                run_attempts(runner, attempts, evaluation, evaluation.concurrency),
-            )
+            company.dismissed_after(run_attempts(runner, attempts, evaluation, evaluation.concurrency))
         )
     facts = RunFacts(
         id=folder.name,
@@ -190,7 +154,7 @@ def run_evaluation(evaluation: Evaluation) -> int:
         refusals=pace.refusals,
         waited=pace.waited,
         stop_early=evaluation.stop_early,
-        judge=judges.name,
+        judge=company.judge_name,
     )
     if cassette is not None:
         complete = not results.interrupted and results.stopped_by is None
@@ -204,65 +168,6 @@ def run_evaluation(evaluation: Evaluation) -> int:
     return exit_code(report)
 
 
-def runner_on(
-    cluster: Cluster,
-    evaluation: Evaluation,
-    model: str,
-    folder: Path,
-    budget: Budget,
-    pace: Pace,
-    on_finished: OnFinished,
-) -> Runs:
-    """Runs attempts on a cluster, into a run's folder here."""
-    from callbot.cli.cluster import ClusterRunner
-    from callbot.cli.cluster_work import Setup
-
-    setup = Setup(
-        run=folder.name,
-        model=model,
-        caller_model=evaluation.caller_model,
-        seed=evaluation.seed,
-        concurrency=evaluation.concurrency,
-        run_on=evaluation.after_ends.run_on,
-        price=budget.price,
-        max_requests=evaluation.max_requests,
-        max_cost=evaluation.max_cost,
-        judge_model=evaluation.judge_model,
-        judge_price=judge_price(evaluation.judge_model, evaluation.prices),
-        aloud=evaluation.aloud,
-    )
-    return ClusterRunner(cluster.address, setup, folder, budget=budget, pace=pace, on_finished=on_finished)
-
-
-def others_of(
-    evaluation: Evaluation, bot: Bot, whole: Budget, cassette: Cassette | None
-) -> tuple[Players, Judges]:
-    """Who plays the callers beside the bot, and who judges the calls. Raises CallbotError."""
-    scenarios, seed = evaluation.selection.scenarios, evaluation.seed
-    elsewhere = evaluation.cluster is not None
-    players = Players(
-        evaluation.caller_model,
-        bot,
-        scenarios,
-        seed=seed,
-        concurrency=evaluation.concurrency,
-        cassette=cassette,
-        elsewhere=elsewhere,
-    )
-    judges = Judges(
-        evaluation.judge_model,
-        bot,
-        scenarios,
-        whole=whole,
-        prices=evaluation.prices,
-        seed=seed,
-        concurrency=evaluation.concurrency,
-        cassette=cassette,
-        elsewhere=elsewhere,
-    )
-    return players, judges
-
-
 def attempts_of(evaluation: Evaluation) -> list[Attempt]:
     """Every attempt that was asked for, scenario by scenario."""
     return [
@@ -270,40 +175,6 @@ def attempts_of(evaluation: Evaluation) -> list[Attempt]:
         for scenario in evaluation.selection.scenarios
         for number in range(1, evaluation.repeat + 1)
     ]
-
-
-def cassette_of(evaluation: Evaluation) -> Cassette | None:
-    """The cassette that answers are kept on, if one is. Raises CallbotError."""
-    if evaluation.cassette is None:
-        return None
-    mode, path = parse_cassette(evaluation.cassette)
-    return Cassette.open(path, mode, seed=evaluation.seed)
-
-
-def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
-    """The model to evaluate. Raises CallbotError."""
-    reads = cassette is not None and cassette.mode == "read"
-    name = evaluation.model_name or (cassette.model_recorded() if cassette and reads else None)
-    if name is None and os.environ.get("CI"):
-        raise CallbotError(
-            "CI is set and no --model is named: name one, so that a lost key does not let the offline model pass"
-        )
-    name = name or default_model()
-    model = plugged_model(
-        name, seed=evaluation.seed, cassette=cassette, elsewhere=evaluation.cluster is not None
-    )
-    if evaluation.changes_prompt and not model.uses_prompt:
-        raise CallbotError(
-            f"--prompt changes nothing with {model.name}, which does not read prompts; name a --model"
-        )
-    return model
-
-
-def stage_of(evaluation: Evaluation, model: Model) -> Studio | None:
-    """Where the calls are held aloud here; None: in text, or on a cluster. Raises CallbotError."""
-    if evaluation.aloud is None or evaluation.cluster is not None:
-        return None
-    return evaluation.aloud.stage(evaluation.selection.scenarios, model, evaluation.concurrency)
 
 
 def _identity(evaluation: Evaluation, model: Model, currency: str | None) -> Plan:
@@ -324,32 +195,6 @@ def _identity(evaluation: Evaluation, model: Model, currency: str | None) -> Pla
             "Results of both in one report would mean nothing; run without --resume"
         )
     return plan
-
-
-def paced(model: Model, pace: Pace) -> Model:
-    """The model, asked at the pace that its provider takes."""
-    return Paced(model, pace) if model.latency is None else model
-
-
-def _check_outputs(outputs: Outputs) -> None:
-    """Find out before any request is paid for. Raises CallbotError."""
-    check_writable(outputs.json, outputs.junit, outputs.markdown)
-
-
-def new_folder(reports_dir: Path, started_at: dt.datetime, model: str) -> Path:
-    """A folder of its own for a run, made. Raises CallbotError."""
-    short = re.sub(r"[^A-Za-z0-9._-]+", "-", model)[:40].strip("-")
-    base = f"{started_at:%Y%m%d-%H%M%S}-{short}"
-    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
-        folder = reports_dir / (base + suffix)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise CallbotError(f"the report folder {folder} cannot be made: {error.strerror}") from error
-        return folder
-    raise CallbotError(f"too many runs named {base} in {reports_dir}")
 
 
 def _shown(shown: LiveProgress, budget: Budget) -> Callable[[Scenario, RunReport], None]:
@@ -376,45 +221,6 @@ async def run_attempts(
     if evaluation.stop_early:
         return await run_until_decided(attempts, evaluation.repeat, run)
     return await run(attempts)
-
-
-class _Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-async def _closing(parts: Sequence[_Closable], running: Coroutine[Any, Any, Results]) -> Results:
-    try:
-        return await running
-    finally:
-        for part in parts:
-            await part.close()
-
-
-def write_report(report: Report, folder: Path, outputs: Outputs) -> None:
-    """Write a run's report into its folder and wherever else it was asked for. Raises CallbotError."""
-    from callbot.reporting.html import write_html
-
-    _write_json(report, folder / "report.json")
-    write_html(report, folder / "report.html")
-    write_copies(report, folder, outputs)
-
-
-def write_copies(report: Report, folder: Path, outputs: Outputs) -> None:
-    """Write a report wherever it was asked for; ``folder``: the run's own. Raises CallbotError."""
-    if outputs.json is not None:
-        _write_json(report, outputs.json)
-    if outputs.junit is not None:
-        from callbot.reporting.junit import write_junit
-
-        write_junit(report, outputs.junit)
-    if outputs.markdown is not None:
-        from callbot.reporting.markdown import write_markdown
-
-        write_markdown(report, outputs.markdown, folder)
-
-
-def _write_json(report: Report, path: Path) -> None:
-    write_whole(path, report.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def exit_code(report: Report) -> int:

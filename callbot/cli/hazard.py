@@ -124,7 +124,8 @@ async def _measured(
 
     from rich.console import Console
 
-    from callbot.cli.evaluation import new_folder, paced
+    from callbot.cli.company import paced
+    from callbot.cli.outputs import new_folder
     from callbot.errors import CallbotError
     from callbot.evals.assembly import RunFacts, build_report
     from callbot.evals.budget import Budget, Counted, planned_requests
@@ -198,6 +199,6 @@ def _advance(shown: LiveProgress, answers: int) -> None:
 
 
 def _write(report: Report, folder: Path, json_file: Path | None) -> None:
-    from callbot.cli.evaluation import Outputs, write_report
+    from callbot.cli.outputs import Outputs, write_report
 
     write_report(report, folder, Outputs(json=json_file))

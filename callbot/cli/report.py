@@ -47,8 +47,8 @@ def report(
     """
     from rich.console import Console
 
-    from callbot.cli.evaluation import Outputs, exit_code, write_copies
-    from callbot.cli.outputs import check_writable
+    from callbot.cli.evaluation import exit_code
+    from callbot.cli.outputs import Outputs, check_writable, write_copies
     from callbot.config import load_settings
     from callbot.evals.stored import stored_run
     from callbot.reporting.html import write_html

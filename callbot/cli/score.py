@@ -36,8 +36,8 @@ def score(
     Each call says when it should have ended (callbot label) and how it did (callbot import --map
     observed=...). Exit codes: 0 the gate holds, or there is none; 1 it does not; 2 bad usage or input.
     """
-    from callbot.cli.evaluation import GATE_FAILED, PASSED, Outputs, new_folder, write_report
-    from callbot.cli.outputs import check_writable
+    from callbot.cli.evaluation import GATE_FAILED, PASSED
+    from callbot.cli.outputs import Outputs, check_writable, new_folder, write_report
     from callbot.config import load_settings
     from callbot.evals.gate import parse_threshold, refuse_unreachable
     from callbot.evals.observed import observed_report, observed_scenarios

@@ -17,24 +17,10 @@ from pathlib import Path
 from rich.console import Console
 
 from callbot.cli.announcing import announce
+from callbot.cli.company import Company, cassette_of, model_of
 from callbot.cli.comparing import LOSS, NO_LOSS, ComparisonOutputs, write_comparison
-from callbot.cli.evaluation import (
-    INTERRUPTED,
-    TOO_MUCH_INFRA,
-    Evaluation,
-    Outputs,
-    attempts_of,
-    cassette_of,
-    model_of,
-    new_folder,
-    others_of,
-    paced,
-    run_attempts,
-    runner_on,
-    write_report,
-)
-from callbot.cli.judges import Judges
-from callbot.cli.players import Bot, Players
+from callbot.cli.evaluation import INTERRUPTED, TOO_MUCH_INFRA, Evaluation, attempts_of, run_attempts
+from callbot.cli.outputs import Outputs, new_folder, write_report
 from callbot.errors import CallbotError
 from callbot.evals.assembly import RunFacts, build_report
 from callbot.evals.budget import Budget
@@ -42,7 +28,7 @@ from callbot.evals.compare import NothingToCompare, compare
 from callbot.evals.gate import too_much_infra
 from callbot.evals.pace import Pace
 from callbot.evals.report import Report, RunReport
-from callbot.evals.runner import Results, Runner, Runs
+from callbot.evals.runner import Results, Runs
 from callbot.evals.scenario import Scenario
 from callbot.evals.selection import Selection
 from callbot.models.base import Model
@@ -77,36 +63,22 @@ def run_versus(evaluation: Evaluation, against: Selection) -> int:
     price = evaluation.prices.get(model.name)
     whole = Budget(evaluation.max_requests, price=price, max_cost=evaluation.max_cost)
     pace = Pace(evaluation.concurrency, seed=evaluation.seed)
-    asked = paced(model, pace)
-    players, judges = others_of(evaluation, Bot(model, asked, whole), whole, cassette)
+    company = Company(evaluation, model, pace, whole, whole, cassette)
     sides = []
     with progress(console, 2 * len(attempts_of(evaluation)), planned) as shown:
         for name, one in (("a", evaluation), ("b", replace(evaluation, selection=against))):
             folder = new_folder(evaluation.reports_dir, started_at, f"{name}-{model.name}")
             budget = Budget(price=price, within=whole)
             show = partial(_show, shown, whole)
-            runner: Runs
-            if one.cluster is not None:
-                runner = runner_on(one.cluster, one, model.name, folder, budget, pace, show)
-            else:
-                runner = Runner(
-                    asked,
-                    folder,
-                    budget=budget,
-                    cassette=cassette,
-                    callers=players.callers,
-                    on_finished=show,
-                    run_on=evaluation.after_ends.run_on,
-                    judge=judges.judge,
-                )
+            runner = company.runner(one, folder, budget, show)
             sides.append(_Side(one, folder, budget, runner))
-        ran = asyncio.run(_side_by_side(sides, [model, players, judges]))
+        ran = asyncio.run(company.dismissed_after(_side_by_side(sides)))
     seconds = time.monotonic() - clock
     if cassette is not None:
         complete = not any(results.interrupted or results.stopped_by for results in ran)
         console.print(f"Cassette {cassette.save(complete=complete)}", markup=False, soft_wrap=True)
     reports = [
-        _report(side, results, _facts(side, model, judges, started_at, seconds))
+        _report(side, results, _facts(side, model, company, started_at, seconds))
         for side, results in zip(sides, ran, strict=True)
     ]
     return _conclude(evaluation, sides, ran, reports, console)
@@ -116,7 +88,7 @@ def _outputs(evaluation: Evaluation) -> ComparisonOutputs:
     return ComparisonOutputs(evaluation.outputs.json, evaluation.outputs.markdown)
 
 
-async def _side_by_side(sides: Sequence[_Side], models: Sequence[Model | Players | Judges]) -> list[Results]:
+async def _side_by_side(sides: Sequence[_Side]) -> list[Results]:
     """Run both at once, each with half of the concurrency; cancelling it keeps what has finished."""
     running = [
         asyncio.create_task(
@@ -135,9 +107,6 @@ async def _side_by_side(sides: Sequence[_Side], models: Sequence[Model | Players
         for task in running:
             task.cancel()
         await asyncio.wait(running)
-    finally:
-        for model in models:
-            await model.close()
     return [task.result() for task in running]
 
 
@@ -146,7 +115,7 @@ def _show(shown: LiveProgress, whole: Budget, scenario: Scenario, run: RunReport
     shown.finished(scenario.name, None if run.verdict == "infra" else run.passed, run.verdict)
 
 
-def _facts(side: _Side, model: Model, judges: Judges, started_at: dt.datetime, seconds: float) -> RunFacts:
+def _facts(side: _Side, model: Model, company: Company, started_at: dt.datetime, seconds: float) -> RunFacts:
     evaluation = side.evaluation
     priced = side.budget.price is not None
     return RunFacts(
@@ -160,7 +129,7 @@ def _facts(side: _Side, model: Model, judges: Judges, started_at: dt.datetime, s
         currency=evaluation.currency if priced else None,
         spent=side.budget.spent if priced else None,
         stop_early=evaluation.stop_early,
-        judge=judges.name,
+        judge=company.judge_name,
     )
 
 
