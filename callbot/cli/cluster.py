@@ -168,13 +168,14 @@ class ClusterRunner:
 
     def _taken(self, attempt: Attempt, answer: asyncio.Task[Played | Refused]) -> RunReport:
         from distributed import CancelledError
+        from distributed.comm.core import CommClosedError
         from distributed.scheduler import KilledWorker
 
         try:
             played = answer.result()
         except KilledWorker as killed:
             return self._infra(attempt, killed)
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:
             raise self._lost("went away") from error
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
