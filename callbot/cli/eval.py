@@ -150,7 +150,7 @@ def evaluate(
     ] = None,
     audio: Annotated[
         bool,
-        typer.Option("--audio", help="Hold the calls aloud, in no time, and judge what callers hear."),
+        typer.Option("--audio", help="Hold the calls aloud, on virtual time, and judge what callers hear."),
     ] = False,
     tts: Annotated[
         str | None,

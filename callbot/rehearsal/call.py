@@ -168,9 +168,10 @@ class RehearsedCall:
 
     async def _end(self) -> None:
         """The caller has left, or has nothing more to do, or the bot has hung up (and this is known)."""
-        if self._stream is None or self._bot is None:  # left during the greeting
-            self._held.record.event(self._clock.now(), ev.CallerHungUp())
-            self._call.receive(ev.CallerHungUp(), self._clock.now())
+        if self._stream is None or self._bot is None:
+            if self._left:  # during a greeting that the carrier plays: no stream tells of it
+                self._held.record.event(self._clock.now(), ev.CallerHungUp())
+                self._call.receive(ev.CallerHungUp(), self._clock.now())
         elif self._left:
             await self._stream.stop()
             await self._bot
