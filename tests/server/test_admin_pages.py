@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import html
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -308,6 +310,20 @@ def test_a_call_that_never_was(operator: Operator) -> None:
     """Neither page nor events."""
     assert operator.get("/admin/calls/CAno")[0] == 404
     assert operator.get("/admin/calls/CAno/events")[0] == 404
+
+
+def test_a_database_that_does_not_answer_is_said_so(bot: Bot, operator: Operator) -> None:
+    """A page that can be reloaded, and no detail of the database; a moment later all is there again."""
+    with contextlib.closing(sqlite3.connect(bot.database_url.removeprefix("sqlite:///"))) as database:
+        database.execute("ALTER TABLE call_events RENAME TO elsewhere")
+        try:
+            for path in ("/admin", "/admin/calls/CAold01"):
+                status, page = operator.get(path)
+                assert (status, "The database does not answer" in page) == (503, True)
+                assert "call_events" not in page
+        finally:
+            database.execute("ALTER TABLE elsewhere RENAME TO call_events")
+    assert operator.get("/admin/calls/CAold01")[0] == 200
 
 
 async def test_watchers_are_bounded_and_let_the_server_go(rest: Rest, tmp_path: Path) -> None:
