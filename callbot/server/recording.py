@@ -163,6 +163,7 @@ class CallRecording:
         """The stream is over. Idempotent."""
         if not self._over:
             self._pass_on(1)
+        if not self._over:
             self._finish()
 
     def _pass_on(self, least: int) -> None:

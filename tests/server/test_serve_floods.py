@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
 from collections.abc import Iterator
 
@@ -61,10 +60,13 @@ class Connection:
         return cls(reader, writer)
 
     async def answer(self) -> bytes:
-        """All that comes until it is closed from the other side."""
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        """All that comes until it is closed from the other side; then it is closed from this one."""
+        try:
             return await self._reader.read()
-        return b""
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+        finally:
+            self.close()
 
     @property
     def open_still(self) -> bool:
@@ -84,7 +86,6 @@ async def forge(bot: Bot, times: int) -> list[bytes]:
     for _ in range(times):
         connection = await Connection.open(bot, head + FORGED)
         answers.append(await connection.answer())
-        connection.close()
     return answers
 
 
