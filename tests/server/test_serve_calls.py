@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from openai_server import OpenAIServer
-from serving import CLINIC, LEAD, Bot, Caller, Rest, eventually, reply, serving
+from serving import CLINIC, LEAD, SILENCE, Bot, Caller, Rest, eventually, reply, serving
 
 from callbot.certificate import greeting_certificate
 from callbot.events import AudioQueued, ClearAudio, HangUp, KeyPressed, Played, Speak
@@ -137,6 +137,23 @@ async def test_barge_in_clears_the_carrier_and_old_marks_prove_nothing(bot: Bot,
     cleared = next(t for t, _ in record.of(ClearAudio))
     assert [played.mark for t, played in record.of(Played)] == [3, 4]
     assert all(t > cleared for t, _ in record.of(Played))
+
+
+async def test_a_carrier_that_loses_marks_still_ends_the_call(bot: Bot, rest: Rest, store: Store) -> None:
+    """After the farewell's own length and 3 s; it counts as heard, and the Record says why."""
+    caller = Caller(bot)
+    stream = await caller.answered(marks=False)
+    await stream.say("I am Dana")
+    await stream.until(2)
+    await stream.say("six one seven")
+    await stream.until(4)
+    await stream.media([SILENCE] * 50)
+    await stream.over(15.0)
+    assert [sid for sid, _ in rest.ended].count(caller.call_sid) == 1
+    assert store.calls.get(caller.call_sid).end_reason == "lead_complete"
+    record = store.calls.load_record(caller.call_sid)
+    farewell = max(e.mark for _, e in record.of(Speak))
+    assert [note["mark"] for _, note in record.notes("mark_lost")][-1] == farewell
 
 
 async def test_keys_reach_the_call(bot: Bot, store: Store) -> None:
