@@ -338,6 +338,8 @@ def _plainly(sounddevice: Any, error: Exception, heard: int | None, played: int)
     code, said = _code(error), str(error.args[0]) if error.args else str(error)
     if code == _BUSY:
         return CallbotError(f"{which} cannot be had: another program may hold it, or it was unplugged. Close that one or choose another with --input-device and --output-device (callbot devices)")  # fmt: skip
+    if code == _INVALID_RATE and len(set(names)) == 1:
+        return CallbotError(f"{which} takes neither the call's sample rate nor its own; choose another with --input-device and --output-device (callbot devices)")  # fmt: skip
     if code == _INVALID_RATE:
         return CallbotError(f"{which} have no sample rate in common; choose two of one sound card (callbot devices)")  # fmt: skip
     if code == _INVALID_CHANNELS:
