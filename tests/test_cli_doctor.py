@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import re
+import threading
 import time
 import tomllib
 from importlib.metadata import packages_distributions
@@ -20,6 +21,7 @@ from openai_server import OpenAIServer
 from typer.testing import CliRunner
 
 from callbot.cli.app import app
+from callbot.doctor.bounded import something_hangs
 from callbot.doctor.checks import examine
 from callbot.doctor.finding import EVERY, Check, Finding
 from callbot.doctor.machine import EXTRAS
@@ -387,8 +389,10 @@ def test_a_check_that_breaks_or_hangs_is_a_line_and_the_next_one_is_made(here):
     def breaks(setup):
         raise RuntimeError("no reason")
 
+    over = threading.Event()
+
     def hangs(setup):
-        time.sleep(60)
+        over.wait(60)
         return []
 
     well = Finding("third", "ok", "well")
@@ -398,6 +402,10 @@ def test_a_check_that_breaks_or_hangs_is_a_line_and_the_next_one_is_made(here):
         Check("third", EVERY, lambda setup: [well]),
     ]
     first, second, third = examine(setup, checks, seconds=0.1)
+    assert something_hangs(), "a command would leave without waiting for it"
+    over.set()
+    while something_hangs():
+        time.sleep(0.01)
     assert (first.name, first.status) == ("first", "fail")
     assert "RuntimeError: no reason" in first.detail
     assert (second.name, second.status) == ("second", "warn")
