@@ -18,17 +18,15 @@ import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from enum import StrEnum
-from typing import Protocol
 
 from callbot import events as ev
 from callbot.driver import Emit
 from callbot.lines import twilio_wire as wire
+from callbot.lines.twilio_opening import BAD_FRAMES, Transport, code_of
 from callbot.sound import PHONE, Ears, Mouth
 
 DEAD_LINE_SECONDS = 10.0
 """No audio from the carrier for so long: nobody is there any more (it sends silence, too)."""
-BAD_FRAMES = 10
-"""Unreadable frames before the socket is closed."""
 MESSAGE_BYTES = 8000
 """Most audio in one message: a second."""
 AHEAD = 2
@@ -37,22 +35,6 @@ _REMEMBERED = 16
 """Places of media frames remembered to know one that comes twice."""
 
 _log = logging.getLogger(__name__)
-
-
-class Transport(Protocol):
-    """A socket that carries text frames."""
-
-    async def receive(self) -> str | bytes | None:
-        """The next frame; None once the socket is closed."""
-        ...
-
-    async def send(self, frame: str) -> None:
-        """Send a frame; raises OSError or RuntimeError on a closed socket."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close the socket. Idempotent."""
-        ...
 
 
 class Gone(StrEnum):
@@ -66,42 +48,6 @@ class Gone(StrEnum):
     """No audio for ``DEAD_LINE_SECONDS``."""
     CLOSED = "closed"
     """We closed it."""
-
-
-class StreamRefused(Exception):
-    """A socket that never became a stream. ``code``: what it was closed with (RFC 6455, 7.4)."""
-
-    def __init__(self, code: int, why: str) -> None:
-        super().__init__(why)
-        self.code, self.why = code, why
-
-
-async def open_stream(transport: Transport, seconds: float) -> wire.Start:
-    """Wait for ``start``; media before it reaches nobody. Raises StreamRefused, the socket is then closed."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await _await_start(transport)
-    except TimeoutError:
-        refused = StreamRefused(1008, f"no start within {seconds:g} s")
-    except StreamRefused as error:
-        refused = error
-    await transport.close(refused.code, refused.why)
-    raise refused
-
-
-async def _await_start(transport: Transport) -> wire.Start:
-    bad = 0
-    while (frame := await transport.receive()) is not None:
-        message = wire.read_message(frame)
-        if isinstance(message, wire.Start):
-            if message.format != (expected := ("audio/x-mulaw", 8000, 1)):
-                raise StreamRefused(1003, f"media of {message.format}, expected {expected}")
-            return message
-        if isinstance(message, wire.Bad):
-            bad += 1
-            if bad >= BAD_FRAMES:
-                raise StreamRefused(_code_of(message), f"{bad} unreadable frames")
-    raise StreamRefused(1000, "closed before it started")
 
 
 class _Utterance:
@@ -276,7 +222,7 @@ class TwilioLine:
 
     def _fault(self, message: wire.Bad, name: str) -> int | None:
         self.counts[name] += 1
-        return _code_of(message) if self.counts[name] >= BAD_FRAMES else None
+        return code_of(message) if self.counts[name] >= BAD_FRAMES else None
 
     def _hear(self, media: wire.Media) -> None:
         if media.sequence is not None and media.sequence > self._sequence:
@@ -398,8 +344,3 @@ class TwilioLine:
                 await self._transport.send(self._outbox.popleft())
             except (OSError, RuntimeError):
                 return  # closed; reading says so too
-
-
-def _code_of(fault: wire.Bad) -> int:
-    """1003: cannot take this kind of data; 1007: data that is not what it claims (RFC 6455, 7.4.1)."""
-    return 1003 if fault.binary else 1007

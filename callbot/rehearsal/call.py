@@ -24,7 +24,8 @@ from callbot.carrier.tape import Tape
 from callbot.carrier.twiml import Stream
 from callbot.driver import Driver
 from callbot.evals.stage import Held
-from callbot.lines.twilio import TwilioLine, open_stream
+from callbot.lines.twilio import TwilioLine
+from callbot.lines.twilio_opening import open_stream
 from callbot.rehearsal.actor import Actor
 from callbot.rehearsal.virtualtime import Outside, VirtualClock
 from callbot.rehearsal.voices import CallerVoice, OutsideRecogniser, OutsideVoice, RecallingMouth

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from callbot.events import EndedBy
-from callbot.lines.twilio import Transport
+from callbot.lines.twilio_opening import Transport
 from callbot.lines.twilio_rest import HangUpFailed, TwilioCalls
 from callbot.lines.twilio_wire import Start
 from callbot.models.base import Loadable, Model

@@ -13,7 +13,7 @@ import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from callbot.lines.twilio import StreamRefused, open_stream
+from callbot.lines.twilio_opening import StreamRefused, open_stream
 from callbot.lines.twilio_wire import Start
 from callbot.server.host import CallHost
 from callbot.server.signature import HEADER

@@ -22,7 +22,8 @@ from callbot.business import Transfer
 from callbot.call import Call
 from callbot.certificate import CARRIER_PLAYED, greeting_certificate
 from callbot.driver import Dialogue, Driver, RealClock
-from callbot.lines.twilio import Gone, Transport, TwilioLine
+from callbot.lines.twilio import Gone, TwilioLine
+from callbot.lines.twilio_opening import Transport
 from callbot.lines.twilio_wire import Start
 from callbot.models.base import Model
 from callbot.record import Record, rules_from_json
