@@ -66,7 +66,9 @@ def test_a_provider_that_fails_is_no_verdict(tmp_path: Path, openai_server: Open
     openai_server.will(*[Refuse(500)] * 20)
     done = project.eval(openai_server, "--audio", "--tts", "espeak", "-k", "asks")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert project.report()["scenarios"][0]["runs"][0]["verdict"] == "infra"
+    [run] = project.report()["scenarios"][0]["runs"]
+    assert run["verdict"] == "infra"
+    assert soundfile.info(project.reports()[0] / run["audio"]).duration > 1
 
 
 def test_a_run_aloud_is_gone_on_with_aloud(tmp_path: Path, openai_server: OpenAIServer) -> None:

@@ -46,7 +46,7 @@ class Stage(Protocol):
     async def hold(self, call: Held, recording: Path) -> Sounded:
         """Hold a call to its end; the Record is filled whatever happens.
 
-        ``recording``: where the sound may be kept, without a suffix. Raises ProviderFailed.
+        ``recording``: where the sound may be kept, without a suffix. May raise ProviderFailed.
         """
         ...
 

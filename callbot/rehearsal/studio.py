@@ -15,7 +15,6 @@ from callbot.rehearsal.call import Cast, Rehearsed, RehearsedCall
 from callbot.rehearsal.judging import audio_checks
 from callbot.rehearsal.virtualtime import Outside, VirtualLoop
 from callbot.rehearsal.voices import CallerVoice, KeptVoice, is_embedded
-from callbot.replay import ProviderFailed
 from callbot.sound import PHONE, Recogniser, Voice
 from callbot.speech import vad
 from callbot.speech.audio import UnreadableAudio, read_audio
@@ -108,13 +107,14 @@ class Studio:
 
 
 def _hold(call: Held, cast: Cast, outside: Outside, path: Path) -> Sounded:
-    """A whole call, judged and saved; in a thread of its own. Raises ProviderFailed."""
+    """A whole call, judged and saved; in a thread of its own.
+
+    Where the provider failed the Record says so: what was heard until then is kept, and not judged.
+    """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         rehearsed = runner.run(_run(call, cast, outside))
     save_stereo(path, rehearsed.tape.caller, rehearsed.tape.bot)
-    if rehearsed.failed:
-        raise ProviderFailed(call.scenario.name)
-    return Sounded(list(audio_checks(call, rehearsed)), path)
+    return Sounded([] if rehearsed.failed else list(audio_checks(call, rehearsed)), path)
 
 
 async def _run(call: Held, cast: Cast, outside: Outside) -> Rehearsed:
