@@ -11,9 +11,9 @@ How to read it: an underrun is a sentence that broke off for 20 ms or more becau
 play. Processor time is the server's alone. *decision* is the server's own note of the moment at which its
 detector was sure; *voice* is the frame of the caller's first or last sound, so that what follows it holds
 the detector's own patience (callbot: 240-320 ms to begin, 500 ms and more to end; pipecat: 200 ms each).
-*ping* is how long a socket waits for the server's loop. **Late** tells of this machine: where it is more
-than a few milliseconds the carrier's core was taken from it, and times of that row are worth nothing;
-processor time and memory still are.
+*ping* is how long a socket waits for the server's loop. The last rows tell of this machine: where the
+carrier is late by more than a few milliseconds, or others took a tenth of a core, times are
+worth nothing, and the table says so; processor time and memory still count.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Figures:
     """Processor milliseconds per second of a call's audio; of a server that never caught up, at least so many."""
     core: float
     """Share of the core."""
-    starved: float
-    """Share of the time in which it was ready and something else had its core."""
+    others: tuple[float, float]
+    """Share of the server's core, and of the carrier's, that other programs took."""
     memory: float
     """Per call, at the end of the calls."""
     second: float
@@ -90,7 +90,7 @@ async def measure(name: str, calls: int, seconds: float, voices: Voices, cores: 
         bot = await asyncio.to_thread(BOTS[name], Path(folder), rest)
         _pin(cores[1])
         try:
-            return await _measured(name, bot, calls, seconds, voices)
+            return await _measured(name, bot, calls, seconds, voices, cores)
         finally:
             bot.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -99,22 +99,26 @@ async def measure(name: str, calls: int, seconds: float, voices: Voices, cores: 
             rest.close()
 
 
-async def _measured(name: str, bot: Running, calls: int, seconds: float, voices: Voices) -> Figures:
+async def _measured(
+    name: str, bot: Running, calls: int, seconds: float, voices: Voices, cores: tuple[int, int]
+) -> Figures:
     server = bot.process.pid
     clock = Clock()
     ticking = asyncio.create_task(clock.run())
     await _placed(bot, clock, voices, 1, WARM_UP)
     idle = _memory(server)
-    lines, sids = await _begun(bot, clock, voices, calls)
+    placed = await _begun(bot, clock, voices, calls)
+    lines = list(placed.values())
     await asyncio.sleep(SETTLE)
     clock.late = type(clock.late)("d")
-    began, used, waited, own = time.monotonic(), _cpu(server), _waited(server), time.process_time()
+    began, used, own = time.monotonic(), _cpu(server), time.process_time()
+    busy = [_busy(core) for core in cores]
     frames = _frames(lines)
     await asyncio.sleep(seconds)
     await _heard(lines)
     frames = _frames(lines) - frames
     passed, used, own = time.monotonic() - began, _cpu(server) - used, time.process_time() - own
-    waited = _waited(server) - waited
+    busy = [_busy(core) - before for core, before in zip(cores, busy, strict=True)]
     late = list(clock.late)
     full = _memory(server)
     await _ended(lines)
@@ -126,8 +130,8 @@ async def _measured(name: str, bot: Running, calls: int, seconds: float, voices:
     with contextlib.suppress(asyncio.CancelledError):
         await ticking
     books = [line.books for line in lines]
-    decided = await asyncio.to_thread(bot.decisions, sids)
-    spans = [_spans(book, decided[sid]) for book, sid in zip(books, sids, strict=True)]
+    decided = await asyncio.to_thread(bot.decisions, list(placed))
+    spans = [_spans(line.books, decided[sid]) for sid, line in placed.items()]
     answers = [answer for each, _ in spans for answer in each]
     clears = [clear for _, each in spans for clear in each]
     gaps = [gap for book in books for gap in book.gaps]
@@ -141,7 +145,7 @@ async def _measured(name: str, bot: Running, calls: int, seconds: float, voices:
         longest_gap=1000 * max(gaps, default=0.0),
         cpu=1000 * used / (frames * TICK),
         core=used / passed,
-        starved=waited / passed,
+        others=(max(0.0, busy[0] - used) / passed, max(0.0, busy[1] - own) / passed),
         memory=(full - idle) / calls / 1024,
         second=(second - over) / calls / 1024,
         first_audio=1000 * percentile(greeted, 50),
@@ -153,7 +157,7 @@ async def _measured(name: str, bot: Running, calls: int, seconds: float, voices:
         voice_clear=_middle_and_worst([one for _, one in clears]),
         ping=_middle_and_worst(pongs),
         unanswered=sum(book.unanswered for book in books),
-        broken=sum(bool(book.broke) or book.greeted is None for book in books),
+        broken=calls - sum(not book.broke and book.greeted is not None for book in books),
         late=_middle_and_worst(late),
         carrier_core=own / passed,
     )
@@ -182,17 +186,23 @@ def _spans(
     return answers, clears
 
 
-async def _begun(bot: Running, clock: Clock, voices: Voices, calls: int) -> tuple[list[CallLine], list[str]]:
-    lines, sids = [], []
-    for number in range(calls):
+async def _begun(bot: Running, clock: Clock, voices: Voices, calls: int) -> dict[str, CallLine]:
+    """Calls by CallSid, begun one after another; without those that the bot did not take."""
+    lines: dict[str, CallLine] = {}
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(number / CALLS_A_SECOND)
         sid, nonce, url = await bot.ring()
         line = CallLine(number, voices, {"account": SID, "call": sid, "stream": f"MZ{sid[2:]}"}, nonce)
         await line.connect(url, bot.port, {"X-Twilio-Signature": signed(url, {})})
         clock.lines.append(line)
-        lines.append(line)
-        sids.append(sid)
-        await asyncio.sleep(1 / CALLS_A_SECOND)
-    return lines, sids
+        lines[sid] = line
+
+    results = await asyncio.gather(*(one(number) for number in range(calls)), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, (OSError, TimeoutError)):
+            raise result
+    return lines
 
 
 async def _ended(lines: list[CallLine]) -> None:
@@ -208,9 +218,9 @@ async def _ended(lines: list[CallLine]) -> None:
 
 
 async def _placed(bot: Running, clock: Clock, voices: Voices, calls: int, seconds: float) -> None:
-    lines, _ = await _begun(bot, clock, voices, calls)
+    lines = await _begun(bot, clock, voices, calls)
     await asyncio.sleep(seconds)
-    await _ended(lines)
+    await _ended(list(lines.values()))
     clock.lines.clear()
 
 
@@ -241,10 +251,12 @@ def _memory(server: int) -> int:
     return int(Path(f"/proc/{server}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _waited(server: int) -> float:
-    """Seconds that its threads were ready and did not run (Documentation/scheduler/sched-stats, schedstat)."""
-    tasks = Path(f"/proc/{server}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+def _busy(core: int) -> float:
+    """Seconds for which a core ran programs or belonged to the host's others (proc(5), /proc/stat)."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    spent = next(line for line in lines if line.startswith(f"cpu{core} ")).split()[1:]
+    user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(int, spent[:8])
+    return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _pin(core: int) -> None:
@@ -281,7 +293,6 @@ ROWS = (
     ("longest gap, ms", "longest_gap", "{:.0f}"),
     ("processor ms per call-second", "cpu", "{:.2f}"),
     ("share of the core", "core", "{:.0%}"),
-    ("ready, but kept from its core", "starved", "{:.0%}"),
     ("memory KiB a call", "memory", "{:.0f}"),
     ("  added by as many calls after them", "second", "{:.0f}"),
     ("socket open to greeting, ms", "first_audio", "{:.1f}"),
@@ -298,13 +309,17 @@ ROWS = (
     ("answers", "answers", "{:.0f}"),
     ("clears", "clears", "{:.0f}"),
     ("turns unanswered", "unanswered", "{:.0f}"),
-    ("calls broken or never greeted", "broken", "{:.0f}"),
+    ("calls refused, broken or never greeted", "broken", "{:.0f}"),
     ("carrier late, ms p50", "late", "{0[0]:.2f}"),
     ("  p99", "late", "{0[1]:.1f}"),
     ("carrier's share of its core", "carrier_core", "{:.0%}"),
+    ("taken by others of the server's core", "others", "{0[0]:.0%}"),
+    ("  of the carrier's core", "others", "{0[1]:.0%}"),
 )
 
 
+QUIET = 0.1
+"""Share of a core that others may take before times are disturbed."""
 COMPARED = {"cpu", "core", "memory", "first_audio", "ping"} | {
     f"{since}_{until}" for since in ("decided", "voice") for until in ("answer", "clear")
 }
@@ -321,6 +336,9 @@ def show(results: list[Figures]) -> None:
         plain = [value[place] if isinstance(value, tuple) else value for value in values]
         compared = len(plain) == 2 and name in COMPARED and plain[0] > 0
         print(f"{plain[1] / plain[0]:>10.1f}" if compared else "", flush=True)
+    for each in results:
+        if max(each.others) > QUIET or each.late[1] > 1000 * TICK:
+            print(f"the machine was not quiet while {each.bot} was measured: its times are worth nothing")
 
 
 def _machine() -> str:

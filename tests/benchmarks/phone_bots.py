@@ -128,7 +128,7 @@ class Pipecat:
         return found
 
     def _books(self) -> list[tuple[str, str, float]]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/books", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/books", timeout=60) as answer:
             books: list[tuple[str, str, float]] = json.load(answer)
         return books
 
