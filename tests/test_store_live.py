@@ -111,6 +111,21 @@ def test_only_the_holder_writes(store: Store) -> None:
         store.live.admit("CA1", "n2", "c", soon())
 
 
+def test_a_call_that_is_over_keeps_nothing_to_go_on_from(store: Store) -> None:
+    """Neither a snapshot of before, nor one that is written with its end, of calls written together."""
+    for call_id in ("CA1", "CA2"):
+        store.live.begin(call_id, {**RECORD.header, "call": call_id}, f"n-{call_id}", soon())
+        store.live.admit(call_id, f"n-{call_id}", "a", soon())
+    both = [CallWrite(call_id, snapshot={"turn": 1}) for call_id in ("CA1", "CA2")]
+    assert store.live.commit("a", both) == set()
+    last = {"snapshot": {"turn": 2}, "finish": Finish("caller", None), "release": True}
+    unknown = Admission({**RECORD.header, "call": "CA3"}, "n3", soon())
+    writes = [CallWrite("CA1", snapshot={"turn": 2}), CallWrite("CA2", **last)]
+    assert store.live.commit("a", [*writes, CallWrite("CA3", **last, admission=unknown)]) == set()
+    left = [store.calls.load_snapshot(call_id) for call_id in ("CA1", "CA2", "CA3")]
+    assert left == [{"turn": 2}, None, None]
+
+
 def test_a_living_process_keeps_its_calls(store: Store) -> None:
     """Its lease runs: no other stream, no end by others; once released, both."""
     begin(store)

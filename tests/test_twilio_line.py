@@ -185,9 +185,9 @@ def test_no_frame_breaks_the_reader(message: dict[str, object], event: object):
     assert isinstance(wire.read_message(json.dumps({**message, "event": event})), wire.Message)
 
 
-@given(st.text() | st.binary())
+@given(st.text(st.characters(exclude_categories=())) | st.binary())
 def test_no_text_breaks_the_reader(frame: str | bytes):
-    """JSON or not."""
+    """JSON or not, UTF-8 or not."""
     assert isinstance(wire.read_message(frame), wire.Message)
 
 

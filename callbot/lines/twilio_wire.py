@@ -106,7 +106,7 @@ def read_message(frame: str | bytes) -> Message:
         return Bad("a binary frame", binary=True)
     try:
         data = from_json(frame, allow_inf_nan=False, cache_strings="keys")
-    except ValueError:
+    except (TypeError, ValueError):  # TypeError: a text that is no UTF-8
         return Bad("not JSON")
     if not isinstance(data, dict) or not isinstance(data.get("event"), str):
         return Bad("not an object with an event")
