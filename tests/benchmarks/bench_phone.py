@@ -11,7 +11,8 @@ How to read it: an underrun is a sentence that broke off for 20 ms or more becau
 play. Processor time is the server's alone. *decision* is the server's own note of the moment at which its
 detector was sure; *voice* is the frame of the caller's first or last sound, so that what follows it holds
 the detector's own patience (callbot: 240-320 ms to begin, 500 ms and more to end; pipecat: 200 ms each).
-*ping* is how long a socket waits for the server's loop. The last rows tell of this machine: where the
+*ping* is how long a socket waits for the server's loop. All three are of the time when all calls had begun;
+underruns and counts are of the whole. The last rows tell of this machine: where the
 carrier is late by more than a few milliseconds, or others took a tenth of a core, times are
 worth nothing, and the table says so; processor time and memory still count.
 """
@@ -112,7 +113,7 @@ async def _measured(
     await asyncio.sleep(SETTLE)
     clock.late = type(clock.late)("d")
     began, used, own = time.monotonic(), _cpu(server), time.process_time()
-    busy = [_busy(core) for core in cores]
+    busy, earlier = [_busy(core) for core in cores], [len(line.books.pongs) for line in lines]
     frames = _frames(lines)
     await asyncio.sleep(seconds)
     await _heard(lines)
@@ -131,11 +132,11 @@ async def _measured(
         await ticking
     books = [line.books for line in lines]
     decided = await asyncio.to_thread(bot.decisions, list(placed))
-    spans = [_spans(line.books, decided[sid]) for sid, line in placed.items()]
+    spans = [_spans(line.books, decided[sid], began) for sid, line in placed.items()]
     answers = [answer for each, _ in spans for answer in each]
     clears = [clear for _, each in spans for clear in each]
     gaps = [gap for book in books for gap in book.gaps]
-    pongs = [pong for book in books for pong in book.pongs]
+    pongs = [pong for book, first in zip(books, earlier, strict=True) for pong in book.pongs[first:]]
     greeted = [book.greeted - book.opened for book in books if book.greeted is not None]
     return Figures(
         bot=name,
@@ -169,14 +170,17 @@ def _middle_and_worst(seconds: list[float]) -> tuple[float, float]:
 
 
 def _spans(
-    books: Books, decided: list[tuple[str, float]]
+    books: Books, decided: list[tuple[str, float]], since: float
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Seconds from (decision, voice) to each answer, and to each clear that cut something off.
 
-    An answer that the caller had given up has no decision of its own.
+    Of turns from ``since`` on, when all calls had begun. An answer that the caller had given up has no
+    decision of its own.
     """
     answers, clears = [], []
     for turn in books.turns:
+        if books.sent[turn.first] < since:
+            continue
         if turn.answered is not None:
             at = [t for what, t in decided if what == "ended" and books.sent[turn.first] < t < turn.answered]
             answers.append((turn.answered - max(at, default=math.nan), turn.answered - books.sent[turn.last]))
