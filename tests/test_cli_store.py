@@ -279,6 +279,7 @@ def test_the_transcript_says_what_became_of_the_words(run: Run) -> None:
     ]
     assert shown.endswith(
         "lead: nothing captured, in_progress\ngreeting: pass (stream)\nended by caller, after 1:05 and 0 turns\n"
+        "suspect: the model asked to end it and was refused\n"
     )
 
 

@@ -340,7 +340,7 @@ async def test_a_sender_that_is_killed_before_it_marks_is_followed_by_another(
 
 def test_by_hand(tmp_path: Path, prompts: Path, receiver: Receiver) -> None:
     """``leads deliver`` says what failed and exits with 1; ``--retry`` sends it at once; the listing tells."""
-    receiver.answers = [(500, {})]
+    receiver.answers = [(500, {"Retry-After": "600"})]
     with open_store(f"sqlite:///{tmp_path}/callbot.db") as store:
         phone_call(store)
     done = callbot("leads", "deliver", cwd=tmp_path, env=ENVIRONMENT)

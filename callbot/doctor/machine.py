@@ -24,7 +24,7 @@ ESPEAK = (*SPEECH, "espeakng_loader")
 EXTRAS = {
     "speech": SPEECH,
     "talk": (*SPEECH, "sounddevice", "prompt_toolkit"),
-    "serve": ("starlette", "uvicorn", "websockets", "httptools", "twilio"),
+    "serve": ("starlette", "uvicorn", "websockets", "httptools", "prometheus_client", "twilio"),
     "espeak": ESPEAK,
     "hebrew": (*ESPEAK, "piper", "phonikud"),
     "whisper": (*SPEECH, "faster_whisper"),
@@ -32,6 +32,7 @@ EXTRAS = {
     "dial": ("numpy", "soxr", "soundfile", "httpx2", "websockets", "starlette", "uvicorn", "espeakng_loader"),
     "label": ("prompt_toolkit",),
     "watch": ("watchfiles",),
+    "cluster": ("distributed",),
 }
 """Modules of each extra, as pyproject.toml has them (a test compares)."""
 _NEEDED: dict[Mode, tuple[str, ...]] = {"talk": ("talk",), "serve": ("serve", "speech")}
