@@ -36,6 +36,7 @@ class _Guarded(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         """While it waits for a request's end."""
         self._received = 0
+        self._answered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,6 +55,7 @@ class _Guarded(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._answered = True
         if self._deadline is None and not self.transport.is_closing():
             self._wait()
 
@@ -83,6 +85,10 @@ class _Guarded(HttpToolsProtocol):
             self.room.leave(self)
 
     def _too_slow(self) -> None:
+        if self._answered and not self._received:  # kept for a next request, as proxies do: no stranger's
+            self._wait_no_more()
+            self.transport.close()
+            return
         self.refuse("connections_too_slow", "a connection brought no whole request in time")
 
     def refuse(self, count: str, message: str) -> None:

@@ -59,6 +59,7 @@ INCIDENTS = (
     "hang_up_failed",
     "numbers_unknown",
     "recordings_lost",
+    "requests_unreadable",
     "sockets_crowded_out",
     "sockets_never_started",
     "sockets_unsigned",
