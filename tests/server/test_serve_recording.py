@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli import callbot
+from operating import ADMIN, Operator
 from serving import CLINIC, LEAD, NUMBER, SILENCE, Bot, Caller, Rest, Stream, eventually, serving, spoken
 
 from callbot.speech.audio import decode_mulaw
@@ -40,7 +41,7 @@ def bot(rest: Rest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     for name, number, mode in (("streamed", STREAMED, "stream"), ("played", PLAYED, "play")):
         text = recorded(name, number, mode)
         (folder / "prompts" / f"{name}.yaml").write_text(text, encoding="utf-8")
-    with serving(folder, rest, replies=LEAD) as running:
+    with serving(folder, rest, replies=LEAD, environment=ADMIN) as running:
         yield running
 
 
@@ -94,6 +95,9 @@ async def test_both_sides_of_a_recorded_call_are_kept(bot: Bot, store: Store) ->
         begin = right.index(sentence, begin) + len(sentence)
     shown = await asyncio.to_thread(callbot, "calls", "show", caller.call_sid, cwd=bot.folder)
     assert f"recorded: recordings/calls/{caller.call_sid}/stream-1.wav" in shown.stdout
+    assert f"<dd><code>recordings/calls/{caller.call_sid}/stream-1.wav</code></dd>" in Operator.of(bot).page(
+        f"/admin/calls/{caller.call_sid}"
+    )
     notes = store.calls.load_record(caller.call_sid).notes("recorded")
     assert [note["file"] for _, note in notes] == [f"recordings/calls/{caller.call_sid}/stream-1.wav"]
 

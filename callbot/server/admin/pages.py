@@ -135,6 +135,11 @@ class CallView:
         return greeting_certificate(self.record) if self.spoken and may_be_judged(self.call) else None
 
     @property
+    def recordings(self) -> list[str]:
+        """Files of its sound, on the machine that recorded them."""
+        return [str(data["file"]) for _, data in self.record.notes("recorded")]
+
+    @property
     def dir(self) -> str:
         """The side from which the talk is read: that of the greeting."""
         return direction(str(self.header.get("rules", {}).get("greeting", "")))
