@@ -171,6 +171,22 @@ def test_forget_leaves_no_byte_behind(project: Path) -> None:
         assert len(store.calls.list()) == 4
 
 
+@pytest.mark.parametrize("then", [("calls", "purge"), ("forget", CALLER, "--yes")])
+def test_sound_on_another_machine_goes_too(project: Path, then: tuple[str, ...]) -> None:
+    """A call that went on elsewhere left its sound there, where nobody knows any more who called."""
+    elsewhere = project / "elsewhere"
+    for call_id in ("young", "stranger"):
+        folder = elsewhere / "recordings" / "calls" / call_id
+        folder.mkdir(parents=True)
+        (folder / "stream-2.wav").write_bytes(b"RIFF")
+    assert callbot("forget", CALLER, "--yes", cwd=project).returncode == 0
+    shared = {"CALLBOT_DATABASE": f"sqlite:///{project}/callbot.db"}
+    done = callbot(*then, cwd=elsewhere, env=shared)
+    assert done.returncode == 0, done.stderr
+    assert "1 audio file" in done.stdout or "1 file" in done.stdout
+    assert [one.call_id for one in recorded_calls(elsewhere / "recordings")] == ["stranger"]
+
+
 def test_forget_asks_first_and_wants_a_whole_number(project: Path) -> None:
     """Without ``--yes`` and without an answer nothing is removed."""
     before = everything(project)

@@ -130,7 +130,7 @@ def purge(
     from callbot.cli.storing import store_of
     from callbot.config import load_settings
     from callbot.lookup import DEFAULT_PROMPTS_DIR, answering_business
-    from callbot.recordings import recorded_calls, remove
+    from callbot.recordings import Recorded, recorded_calls, remove
 
     settings = load_settings(database=database, prompts_dir=prompts_dir)
     folder, now = settings.prompts_dir or DEFAULT_PROMPTS_DIR, dt.datetime.now(dt.UTC)
@@ -143,6 +143,11 @@ def purge(
             else one
             for one in found
         ]
+
+        def gone(one: Recorded) -> bool:
+            """Its caller was forgotten, on a machine that did not see its files."""
+            return (call := told.get(one.call_id)) is not None and call.forgotten
+
         ids = sorted({*store.personal.businesses(), *(one.business or "" for one in recorded)})
         # Every business is read before anything is removed: one that cannot be read removes nothing.
         known = {name: answering_business(name, folder, store) for name in ids}
@@ -150,9 +155,9 @@ def purge(
             keep = (business.privacy if business else Privacy()).keep
             mine = [one for one in recorded if (one.business or "") == name]
             calls = store.personal.expired(name, now - keep.transcript_time)
-            old = [one for one in mine if one.started_at < now - keep.transcript_time]
+            old = [one for one in mine if gone(one) or one.started_at < now - keep.transcript_time]
             words = [path for one in old for path in one.words]
-            loud = [one for one in mine if one.started_at < now - keep.audio_time]
+            loud = [one for one in mine if gone(one) or one.started_at < now - keep.audio_time]
             audio = [path for one in loud for path in one.audio]
             if not dry_run:
                 store.personal.purge(calls)

@@ -20,7 +20,8 @@ def forget(
     """Forget a caller: remove what is stored of the calls from a number, and of those whose lead names it.
 
     What was said, the lead, what waits to be delivered, and files of the call are removed for good. The
-    call itself stays, without who called: when, how it ended, how many turns.
+    call itself stays, without who called: when, how it ended, how many turns. Files are removed on this
+    machine; on others that recorded the caller, by the same command or the next ``callbot calls purge``.
     """
     from callbot.cli.storing import store_of
     from callbot.config import load_settings
@@ -34,10 +35,13 @@ def forget(
     settings = load_settings(database=database)
     with store_of(settings) as store:
         traces = store.personal.traces(number)
+        recorded = recorded_calls(settings.recordings_dir)
+        known = store.personal.known([one.call_id for one in recorded])
+        forgotten = {call_id for call_id, call in known.items() if call.forgotten}
         files = [
             path
-            for one in recorded_calls(settings.recordings_dir)
-            if one.call_id in traces.calls or one.caller_number == number
+            for one in recorded
+            if one.call_id in {*traces.calls, *forgotten} or one.caller_number == number
             for path in one.files
         ]
         if not traces.calls and not files:

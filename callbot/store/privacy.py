@@ -20,6 +20,8 @@ from callbot.store.tables import CallRow, DeliveryRow, EventRow, LeadRow, LeaseR
 _AT_ONCE = 500
 _SHORTEST = 7
 """Digits of a number that tell it from any other in what callers left as text."""
+_FORGOTTEN = "forgotten"
+"""In the header of a call whose caller was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Known:
 
     business: str
     over_at: dt.datetime | None
+    forgotten: bool
+    """Its caller was forgotten, perhaps on a machine that does not see the files of this one."""
 
 
 class Personal:
@@ -72,11 +76,10 @@ class Personal:
         found = {}
         with self._database.read() as session:
             for some in _portions(calls):
-                query = select(CallRow.id, CallRow.business_id, CallRow.started_at, CallRow.ended_at, running)
-                for call_id, business, started, ended, runs in session.execute(
-                    query.where(CallRow.id.in_(some))
-                ):
-                    found[call_id] = Known(business, None if runs else ended or started)
+                query = select(CallRow, running).where(CallRow.id.in_(some))
+                for call, runs in session.execute(query):
+                    over_at = None if runs else call.ended_at or call.started_at
+                    found[call.id] = Known(call.business_id, over_at, _FORGOTTEN in call.header)
         return found
 
     def purge(self, calls: Sequence[str]) -> int:
@@ -112,7 +115,7 @@ class Personal:
                     _delete(session, delete(table).where(table.call_id.in_(some)))
                 for call in session.execute(select(CallRow).where(CallRow.id.in_(some))).scalars():
                     call.caller_number, call.snapshot = None, None
-                    call.header = {**call.header, "caller_number": None}
+                    call.header = {**call.header, "caller_number": None, _FORGOTTEN: True}
         self._empty_log()
         return found
 
