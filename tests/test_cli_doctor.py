@@ -367,6 +367,22 @@ def test_what_serve_lacks_fails_where_serve_is_set_up(here):
     assert found["modes"]["detail"] == "set up here: eval, chat, serve; not talk"
 
 
+def test_a_folder_that_takes_no_recordings_fails_where_calls_are_recorded(here):
+    """A file in its place is one; looking makes no folder."""
+    add_business(
+        here, 'phone_numbers: ["+16175550100"]\nprivacy: {record_audio: true, notice: the corner shop}\n'
+    )
+    env = {"CALLBOT_PUBLIC_URL": NOBODY, "CALLBOT_TTS": "espeak", "CALLBOT_STT": "oracle", **SERVING}
+    _, found = diagnosis(**env)
+    folder = here / "recordings"
+    assert found["recordings"]["detail"] == f"calls to shop are recorded in {folder / 'calls'}"
+    assert not folder.exists()
+    folder.write_text("in the way")
+    code, found = diagnosis(**env)
+    assert (code, found["recordings"]["status"]) == (1, "fail")
+    assert f"nothing can be written to {folder}" in found["recordings"]["detail"]
+
+
 def test_serve_refuses_some_parts_and_nobody_answers_at_its_address(here):
     """Warnings: an option allows them, and it may be started later."""
     add_business(here, 'phone_numbers: ["+16175550100"]\n')

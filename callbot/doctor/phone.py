@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 from callbot.doctor.finding import SERVE, Finding, Setup
@@ -24,6 +25,7 @@ def examine(setup: Setup) -> Iterator[Finding]:
     yield from _address(setup)
     yield _numbers(setup)
     yield from _for_people(setup)
+    yield from _recordings(setup)
 
 
 def _account(setup: Setup) -> Iterator[Finding]:
@@ -94,3 +96,18 @@ def _for_people(setup: Setup) -> Iterator[Finding]:
         if ears.startswith("oracle"):
             remedy = "choose another recogniser; for simulations: serve --simulated-callers-only"
             yield Finding(f"ears of {business.id}", "warn", "oracle hears no real caller", remedy)
+
+
+def _recordings(setup: Setup) -> Iterator[Finding]:
+    """Where calls are recorded, of businesses that do; serve does not start where it cannot."""
+    recorded = ", ".join(business.id for business in setup.businesses if business.privacy.record_audio)
+    if not recorded:
+        return
+    folder = setup.settings.recordings_dir.absolute() / "calls"
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        yield Finding("recordings", "ok", f"calls to {recorded} are recorded in {folder}")
+        return
+    remedy = "mend that, choose another recordings_dir, or set privacy.record_audio to false"
+    said = f"calls to {recorded} cannot be recorded in {folder}: nothing can be written to {there}"
+    yield Finding("recordings", setup.broken(SERVE), said, remedy)
