@@ -51,6 +51,8 @@ class Directory:
     """By dialled number, as last seen in the store: for when it cannot be asked."""
     _audio: dict[str, Audio] = field(default_factory=dict)
     _rendering: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _looking: asyncio.Task[None] | None = None
+    """For audio that is not known here; one look serves all who ask."""
 
     async def load(self) -> None:
         """Read all businesses and render what they say. Raises CallbotError for what cannot answer a call."""
@@ -134,15 +136,26 @@ class Directory:
             return None
 
     async def audio(self, audio_id: str) -> Audio | None:
-        """A file that the carrier may play; one that another process has announced is looked for once."""
-        if audio_id not in self._audio:
-            await self.keep_up()
-            await asyncio.gather(*self._rendering.values())
+        """A file that the carrier may play; one that another process has announced is looked for.
+
+        Anybody may ask, and for anything: so there is one look at a time, whoever waits for it. The
+        second that somebody waits for has begun after they came.
+        """
+        for _ in range(2):
+            if audio_id in self._audio:
+                break
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look())
+            await asyncio.shield(self._looking)
         return self._audio.get(audio_id)
+
+    async def _look(self) -> None:
+        await self.keep_up()
+        await asyncio.gather(*self._rendering.values())
 
     async def close(self) -> None:
         """Stop rendering."""
-        for task in self._rendering.values():
+        for task in (*self._rendering.values(), *filter(None, [self._looking])):
             task.cancel()
 
     async def _of_version(self, version: Version) -> Answering:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from serving import (
@@ -21,8 +23,13 @@ from serving import (
     open_socket,
     serving,
 )
+from sqlalchemy import Engine, event
 from websockets.asyncio.client import ClientConnection
 
+from callbot.lines.twilio_rest import Credentials
+from callbot.server.directory import Directory
+from callbot.server.options import ServeOptions
+from callbot.server.speaking import Speech
 from callbot.server.strangers import WaitingRoom, address_of
 from callbot.store.database import open_store
 
@@ -176,6 +183,35 @@ async def test_rubbish_is_answered_and_logged_sparingly(bot: Bot) -> None:
             assert (await (await Connection.open(bot, rubbish)).answer()).startswith(b"HTTP/1.1 400")
     assert len(bot.logs("what came was no request")) == 20
     assert "Invalid HTTP request" not in bot.log_text()
+
+
+async def test_many_who_ask_for_audio_that_is_not_there_cost_a_look_or_two(tmp_path: Path) -> None:
+    """The store is asked once for all who wait, and its threads stay free for callers."""
+    options = ServeOptions(
+        public_url="https://bot.example.com",
+        credentials=Credentials(SID, "token"),
+        database=f"sqlite:///{tmp_path}/callbot.db",
+        model="offline",
+        fallback=None,
+        tts="espeak",
+        stt="oracle",
+        prompts_dir=tmp_path,
+        clips_dir=tmp_path / "clips",
+    )
+    asked: list[str] = []
+
+    def listen(connection: object, cursor: object, statement: str, *more: object) -> None:
+        asked.append(statement)
+
+    with open_store(options.database) as store, ThreadPoolExecutor(4) as threads:
+        directory = Directory(store, Speech(options), threads)
+        event.listen(Engine, "before_cursor_execute", listen)
+        try:
+            found = await asyncio.gather(*(directory.audio(f"nothing-{number}") for number in range(100)))
+        finally:
+            event.remove(Engine, "before_cursor_execute", listen)
+    assert found == [None] * 100
+    assert 0 < len(asked) < 20
 
 
 def test_an_address_is_believed_only_from_a_proxy() -> None:
