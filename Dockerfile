@@ -2,8 +2,11 @@
 # callbot serve, without root. Behind something that ends TLS; see "From a Twilio account to the first call"
 # in README.md.
 #   docker build -t callbot .
-#   docker run --env-file secrets.env -p 8080:8080 -v ./prompts:/srv/callbot/prompts:ro \
+#   docker run --env-file serve.env -p 8080:8080 -v ./prompts:/srv/callbot/prompts:ro \
+#     -v callbot-data:/srv/callbot/data -v callbot-recordings:/srv/callbot/recordings \
 #     --stop-timeout 700 callbot
+# serve.env holds the keys, and what serve is started with: CALLBOT_PUBLIC_URL, CALLBOT_TTS, CALLBOT_STT.
+# The named volumes keep calls, leads and recordings when a new version's container takes the old one's place.
 
 FROM python:3.12-slim AS build
 WORKDIR /build

@@ -74,8 +74,8 @@ def serve(
     A Twilio number's voice webhook is URL/webhook/incoming_call, its status callback
     URL/webhook/call_status. TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN come from the environment. The
     businesses are those that are active in the database, then those of the files; a dialled number
-    finds its business. SIGTERM takes no new calls and lets those in progress finish. CALLBOT_ADMIN_TOKEN opens what is for
-    the operator alone.
+    finds its business. SIGTERM takes no new calls and lets those in progress finish. With
+    CALLBOT_ADMIN_TOKEN, URL/admin shows the calls, and URL/metrics the figures for Prometheus.
     """
     import os
 

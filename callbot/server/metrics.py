@@ -9,6 +9,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from callbot import __version__
+from callbot.ending import LEAD_COMPLETE, NO_RESPONSE
+from callbot.events import EndedBy
 from callbot.server.writer import DUE_SECONDS
 from callbot.store.news import Begun, Ended, News, Told
 from callbot.suspicion import Tell
@@ -18,6 +20,14 @@ CALL = ("business", "version")
 _ANSWERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _MOMENTS = (0.002, 0.005, 0.01, 0.02, DUE_SECONDS, 0.1, 0.2, 0.5, 1.0, 5.0)
 """Buckets in seconds: of what callers wait for, and of what should take no time."""
+
+_ENDS = (
+    (EndedBy.MODEL, LEAD_COMPLETE),
+    (EndedBy.MODEL, "customer_declined"),
+    (EndedBy.SILENCE, NO_RESPONSE),
+    *((by, "none") for by in (EndedBy.FAILURE, EndedBy.LIMIT, EndedBy.CALLER)),
+)
+"""Ends that every business may have, and their reasons."""
 
 
 class Metrics:
@@ -112,6 +122,8 @@ class Metrics:
                 self._begun.labels(*call).inc()
                 for tell in Tell:  # a series that begins above 0 hides its first rise from alarms
                     self._suspicious.labels(*call, tell)
+                for end in _ENDS:
+                    self._ended.labels(*call, *end)
                 for result in ("pass", "fail", "caller_left"):
                     for mode in ("play", "stream"):
                         self._greetings.labels(*call, mode, result)

@@ -67,6 +67,8 @@ async def test_an_early_hang_up_can_be_read_from_the_figures(bot: Bot) -> None:
     declined = {"ended_by": "model", "end_reason": "customer_declined"}
     assert figures("callbot_calls_ended_total", **CALL, **declined) == 1
     assert figures("callbot_calls_ended_total", **CALL, ended_by="caller", end_reason="none") == 1
+    silent = {"ended_by": "silence", "end_reason": "no_response"}
+    assert figures("callbot_calls_ended_total", **CALL, **silent) == 0, "so that its first rise counts"
     told = {tell: figures("callbot_suspicious_calls_total", **CALL, tell=tell) for tell in TELLS}
     assert told == TELLS
     assert figures("callbot_guard_refusals_total", **CALL, reason="lead_complete") == 1
