@@ -15,7 +15,7 @@ STARTER = REPOSITORY / "callbot/cli/starter"
 
 @pytest.mark.parametrize("language", ["he", "en"])
 def test_the_starter_project_passes_as_it_is(tmp_path: Path, language: str) -> None:
-    """Business, prompt, scenarios and CI file, and the first eval is green."""
+    """Business, prompt, scenarios and CI file: the first eval is green, and every planted fault is caught."""
     made = callbot("init", "project", "--language", language, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     project = tmp_path / "project"
@@ -24,6 +24,8 @@ def test_the_starter_project_passes_as_it_is(tmp_path: Path, language: str) -> N
     ran = callbot("eval", "scenarios/", "--model", "offline", cwd=project)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "PASS" in ran.stdout
+    suite = callbot("mutate-suite", "scenarios/", cwd=project)
+    assert suite.returncode == 0, suite.stdout + suite.stderr
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
