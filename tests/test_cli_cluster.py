@@ -18,7 +18,7 @@ from cli import REPOSITORY, callbot
 from dask_stage import Scheduler, dask_cluster, processing
 from distributed import LocalCluster
 from eval_project import KEY, EvalProject, evals, polite
-from openai_server import OpenAIServer, Reply, reply_json
+from openai_server import Answer, OpenAIServer, Refuse, Reply, reply_json
 
 __all__ = ["dask_cluster", "evals"]
 
@@ -99,6 +99,22 @@ def test_calls_are_held_aloud_there_and_their_sound_comes_home(
         assert (folder / run["record"]).exists()
 
 
+def test_what_cannot_be_held_aloud_here_cannot_there(dask_cluster: LocalCluster, evals: EvalProject) -> None:
+    """A transcript is not put to the model in text because its run is on a cluster."""
+    call = {
+        "id": "one",
+        "business": "shop",
+        "turns": [{"speaker": "caller", "text": "hello"}],
+        "end_turn": None,
+    }
+    evals.write("calls.jsonl", json.dumps(call) + "\n")
+    options = "--audio", "--cluster", dask_cluster.scheduler_address
+    done = evals.eval("offline", *options, paths="calls.jsonl")
+    assert done.returncode == 2
+    assert "one is a transcript" in done.stderr
+    assert not evals.reports()
+
+
 def test_workers_ask_by_their_own_key_and_the_run_counts_what_they_asked(
     dask_cluster: LocalCluster, evals: EvalProject
 ) -> None:
@@ -122,6 +138,39 @@ def test_workers_ask_by_their_own_key_and_the_run_counts_what_they_asked(
         run = evals.report()["run"]
         assert run["requests"] == len(server.requests) == 8
         assert run["spent"] == pytest.approx((6 * 1200 + 2 * 150) / 1_000_000)
+
+
+def test_a_judge_there_is_paid_apart_and_what_stops_it_loses_no_call(
+    dask_cluster: LocalCluster, evals: EvalProject
+) -> None:
+    """The call that was paid for is there; once the judge's trouble is mended, the same workers go on."""
+    evals.edit("scenarios/calls.yaml", "expect: {end: open}", "expect: {end: open, judge: [it is polite]}")
+    opinion = Reply('{"statement_1": {"reason": "it is", "answer": "holds"}}', tokens=(500, 40))
+    judged: list[Answer] = [Refuse(401, "not today")]
+
+    def respond(body: dict[str, Any]) -> Answer:
+        if body["model"] == "judge":
+            return judged.pop() if judged else opinion
+        return polite(body)
+
+    with OpenAIServer(key=KEY, respond=respond) as server:
+        tables = "".join(
+            PRICES.replace("openai:m@URL", f"openai:{n}@{server.base_url}") for n in ("m", "judge")
+        )
+        evals.write("callbot.toml", tables)
+        there = "--cluster", dask_cluster.scheduler_address
+        options = "-k", "asks", "--judge-model", f"openai:judge@{server.base_url}", "--max-cost", "5"
+        stopped = evals.eval(server, *options, *there)
+        assert stopped.returncode == 2
+        assert "a worker's judge: " in stopped.stderr
+        [row] = evals.report()["scenarios"]
+        assert [(run["verdict"], len(run["not_judged"])) for run in row["runs"]] == [("open", 1)]
+        resumed = evals.eval(None, "--resume", evals.reports()[-1].name, *there, paths=None)
+        assert (resumed.returncode, resumed.stderr) == (0, "")
+        report = evals.report()
+        assert report["summary"]["judged"]["held"] == 1
+        assert report["summary"]["judged"]["cost"] == pytest.approx(540 / 1_000_000)
+        assert report["run"]["spent"] == pytest.approx(2 * 1200 / 1_000_000), "the bot was asked twice"
 
 
 def disturbed(

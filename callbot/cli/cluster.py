@@ -26,6 +26,7 @@ from callbot.evals.judging import run_report
 from callbot.evals.pace import Pace
 from callbot.evals.report import RunReport
 from callbot.evals.runner import Attempt, OnFinished, Results, record_header, record_path, run_all
+from callbot.evals.scenario import Scenario
 from callbot.record import Record
 
 if TYPE_CHECKING:
@@ -128,15 +129,25 @@ async def _client(address: str) -> AsyncIterator[Client]:
 class ClusterRunner:
     """Runs attempts on a cluster; see ``evals/runner.Runs``.
 
-    ``budget`` and ``pace`` count what the workers report; a limit is seen between two attempts.
+    ``budget`` and ``pace`` count what the workers report, ``whole`` what they spend on a judge beside it;
+    a limit is seen between two attempts.
     """
 
     def __init__(
-        self, address: str, setup: Setup, folder: Path, *, budget: Budget, pace: Pace, on_finished: OnFinished
+        self,
+        address: str,
+        setup: Setup,
+        folder: Path,
+        *,
+        budget: Budget,
+        whole: Budget,
+        pace: Pace,
+        on_finished: OnFinished,
     ) -> None:
         self._address, self._setup, self._folder = address, setup, folder
-        self._budget, self._pace = budget, pace
+        self._budget, self._whole, self._pace = budget, whole, pace
         self._on_finished = on_finished
+        self._stopped_by: CallbotError | None = None
 
     async def run(self, attempts: Sequence[Attempt], concurrency: int) -> Results:
         """Run everything, ``concurrency`` attempts out at a time. Cancelling it keeps what has finished."""
@@ -145,11 +156,16 @@ class ClusterRunner:
                 gone = asyncio.create_task(_gone(client))
                 try:
                     play_there = partial(self._play, client, gone)
-                    return await run_all(attempts, play_there, self._folder, concurrency, self._on_finished)
+                    return await run_all(attempts, play_there, self._folder, concurrency, self._finished)
                 finally:
                     gone.cancel()
         except CallbotError as error:
             return Results(stopped_by=error)
+
+    def _finished(self, scenario: Scenario, run: RunReport) -> None:
+        self._on_finished(scenario, run)
+        if self._stopped_by is not None:
+            raise self._stopped_by
 
     async def _play(self, client: Client, gone: asyncio.Task[str], attempt: Attempt) -> RunReport:
         """Have one attempt played. Raises CallbotError: a limit, a worker that cannot, the cluster is gone."""
@@ -189,6 +205,9 @@ class ClusterRunner:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         self._budget.add(played.requests, played.spent)
+        self._whole.add(played.judge_requests, played.judge_spent)
+        if played.stopped_by is not None:
+            self._stopped_by = CallbotError(f"a worker's judge: {played.stopped_by}")
         self._pace.refusals += played.refusals
         self._pace.waited += played.waited
         return played.report

@@ -79,16 +79,20 @@ class Order:
 class Played:
     """An attempt that was played.
 
-    ``files``: by path in the run's folder. ``requests``, ``spent``, ``refusals`` and ``waited``: what has
-    come up in this worker since it last answered.
+    ``files``: by path in the run's folder. ``requests`` and ``spent`` on the bot and on callers,
+    ``judge_requests`` and ``judge_spent``, ``refusals`` and ``waited``: what has come up in this worker
+    since it last answered. ``stopped_by``: why nothing more can be judged.
     """
 
     report: RunReport
     files: Mapping[str, bytes]
     requests: int
     spent: float
+    judge_requests: int
+    judge_spent: float
     refusals: int
     waited: float
+    stopped_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,8 @@ class _Playing:
         self._model = make_model(setup.model, seed=setup.seed, retries=0)  # its pace tries again
         self._pace = Pace(setup.concurrency, seed=setup.seed)
         self._asked = Paced(self._model, self._pace) if self._model.latency is None else self._model
-        self._budget = Budget(setup.max_requests, price=setup.price, max_cost=setup.max_cost)
+        self._whole = Budget(setup.max_requests, max_cost=setup.max_cost)
+        self._budget = Budget(price=setup.price, within=self._whole)
         self._callers = Callers(seed=setup.seed)
         self._players: Players | None = None
         self._judges: Judges | None = None
@@ -166,12 +171,22 @@ class _Playing:
                 stage=self._stage_of(attempt.scenario),
             )
             report = await runner.attempt(attempt)
-            if judge is not None and judge.stopped_by is not None:
-                raise judge.stopped_by
             files = _left_in(folder)
-        budget, pace = self._budget, self._pace
-        played = Played(report, files, budget.used, budget.spent, pace.refusals, pace.waited)
-        budget.used, budget.spent, pace.refusals, pace.waited = 0, 0.0, 0, 0.0
+        bot, whole, pace = self._budget, self._whole, self._pace
+        played = Played(
+            report,
+            files,
+            requests=bot.used,
+            spent=bot.spent,
+            judge_requests=whole.used - bot.used,
+            judge_spent=whole.spent - bot.spent,
+            refusals=pace.refusals,
+            waited=pace.waited,
+            stopped_by=_taken_from(judge),
+        )
+        for budget in (bot, whole):
+            budget.used, budget.spent = 0, 0.0
+        pace.refusals, pace.waited = 0, 0.0
         return played
 
     def _callers_of(self, scenario: Scenario) -> Callers:
@@ -198,7 +213,7 @@ class _Playing:
                 setup.judge_model,
                 Bot(self._model, self._asked, self._budget),
                 [scenario],
-                whole=self._budget,
+                whole=self._whole,
                 prices={known_as(setup.judge_model): price} if price else {},
                 seed=setup.seed,
                 concurrency=setup.concurrency,
@@ -218,6 +233,14 @@ class _Playing:
         for part in (self._studio, self._model, self._players, self._judges):
             if part is not None:
                 await part.close()
+
+
+def _taken_from(judge: Judge | None) -> str | None:
+    """Why a judge cannot go on. It is told once: the run may be gone on with when that is mended."""
+    if judge is None or judge.stopped_by is None:
+        return None
+    why, judge.stopped_by = str(judge.stopped_by), None
+    return why
 
 
 def _left_in(folder: Path) -> dict[str, bytes]:

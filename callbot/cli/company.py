@@ -41,7 +41,7 @@ class Company:
         cassette: Cassette | None,
     ) -> None:
         self._model, self._pace, self._cassette = model, pace, cassette
-        self._asked = paced(model, pace)
+        self._asked, self._whole = paced(model, pace), whole
         bot, scenarios, seed = (
             Bot(model, self._asked, budget),
             evaluation.selection.scenarios,
@@ -117,7 +117,13 @@ class Company:
             aloud=evaluation.aloud,
         )
         return ClusterRunner(
-            cluster.address, setup, folder, budget=budget, pace=self._pace, on_finished=on_finished
+            cluster.address,
+            setup,
+            folder,
+            budget=budget,
+            whole=self._whole,
+            pace=self._pace,
+            on_finished=on_finished,
         )
 
     async def dismissed_after(self, work: Coroutine[Any, Any, T]) -> T:
@@ -164,6 +170,9 @@ def model_of(evaluation: Evaluation, cassette: Cassette | None) -> Model:
 
 def _stage_of(evaluation: Evaluation, model: Model) -> Studio | None:
     """Where the calls are held aloud here; None: in text, or on a cluster. Raises CallbotError."""
-    if evaluation.aloud is None or evaluation.cluster is not None:
+    if evaluation.aloud is None:
+        return None
+    evaluation.aloud.check(evaluation.selection.scenarios)
+    if evaluation.cluster is not None:
         return None
     return evaluation.aloud.stage(evaluation.selection.scenarios, model, evaluation.concurrency)

@@ -32,15 +32,19 @@ class Aloud:
             if given is not None and not self.wanted:
                 raise CallbotError(f"{option} goes with --audio: in text nobody speaks and nobody listens")
 
-    def stage(self, scenarios: Sequence[Scenario], model: Model, concurrency: int) -> Studio | None:
-        """The stage for these calls; None: in text. Raises CallbotError for what is missing or cannot be."""
-        if not self.wanted:
-            return None
-        if transcripts := [each.name for each in scenarios if each.transcript is not None]:
+    def check(self, scenarios: Sequence[Scenario]) -> None:
+        """Raises CallbotError for calls that cannot be held aloud, wherever that is tried."""
+        transcripts = [each.name for each in scenarios if each.transcript is not None]
+        if self.wanted and transcripts:
             raise CallbotError(
                 f"{transcripts[0]} is a transcript: what both sides said is fixed, and nothing is left to be "
                 "heard; leave --audio out, or the transcripts"
             )
+
+    def stage(self, scenarios: Sequence[Scenario], model: Model, concurrency: int) -> Studio | None:
+        """The stage for these calls; None: in text. Raises CallbotError for what is missing or cannot be."""
+        if not self.wanted:
+            return None
         waits = model.latency is None or any(isinstance(each.caller, PersonaSpec) for each in scenarios)
         try:
             from callbot.rehearsal.studio import Sound, Studio
