@@ -73,6 +73,16 @@ def test_bad_usage(tmp_path, arguments, says):
     assert says in " ".join(screen.split())
 
 
+def test_a_report_folder_that_cannot_be_made_is_told_before_anything_runs(tmp_path):
+    """Something else stands where reports go: one sentence, no traceback."""
+    (tmp_path / "weak.yaml").write_text(WEAK, encoding="utf-8")
+    (tmp_path / "reports").write_text("", encoding="utf-8")
+    code, screen, _ = suite("weak.yaml", cwd=tmp_path)
+    assert code == 2
+    assert "cannot be made: Not a directory" in " ".join(screen.split())
+    assert "Traceback" not in screen
+
+
 def test_a_mutant_is_a_model_like_any_other(tmp_path):
     (tmp_path / "weak.yaml").write_text(WEAK, encoding="utf-8")
     done = callbot(

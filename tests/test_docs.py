@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 import tomllib
@@ -26,6 +27,10 @@ GROUPS = ("prompts", "greeting", "calls", "leads", "db", "scenario", "numbers")
 """Commands that have commands of their own."""
 
 
+HELP_WIDTH = 198
+"""What is left of the columns that ``cli.callbot`` gives, between margins."""
+
+
 @pytest.fixture(scope="module")
 def helps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """``--help`` of every command."""
@@ -45,6 +50,18 @@ def test_the_table_of_commands_says_what_each_command_says(helps: dict[str, str]
     for name, text in helps.items():
         first = COMMANDS[name].rstrip(".").split(":")[0]
         assert first.split()[0] in text, name
+
+
+def test_help_wraps_where_the_terminal_ends(helps: dict[str, str]) -> None:
+    """A paragraph is one paragraph at any width, and no command offers what only ``callbot`` itself does."""
+    assert "by keyboard" in helps["label"]
+    for name, text in helps.items():
+        words = text.split("╭")[0].strip()
+        rows = [row.strip() for row in words.splitlines()]
+        for row, below in itertools.pairwise(rows):
+            full = not row or not below or len(f"{row} {below.split()[0]}") > HELP_WIDTH
+            assert full, f"{name}: {row!r} ends before its line does"
+        assert "--install-completion" not in text, name
 
 
 def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:

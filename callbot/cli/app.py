@@ -66,8 +66,19 @@ class LazyCommands(TyperGroup):
             module = importlib.import_module(module_of(args[0]))
             command = typer.main.get_command(module.app)
             command.name = args[0]
+            _tidy_help(command)
             self.add_command(command, args[0])
         return super().resolve_command(ctx, args)
+
+
+def _tidy_help(command: Any) -> None:
+    """Paragraphs that wrap where the terminal ends; completion is installed by ``callbot`` alone."""
+    if command.help:
+        paragraphs = command.help.split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    for part in getattr(command, "commands", {}).values():
+        _tidy_help(part)
 
 
 app = typer.Typer(
@@ -93,6 +104,10 @@ def _root(
     """Options that come before the command."""
 
 
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EACCES, errno.EROFS)
+"""What no command can help: a full disk, a folder or a file that is somebody else's, a disk that takes no writing."""
+
+
 def main() -> None:
     """Run the command line. An error that the user can mend is printed and exits with 2."""
     _speak_any_encoding()
@@ -106,10 +121,11 @@ def main() -> None:
         _drop_output()  # the reader has gone; nothing is left to say
         sys.exit(0)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _OF_THE_MACHINE:
             raise
         _drop_output()
-        typer.echo(f"Error: cannot write: {error.strerror}", err=True)
+        what = f"{error.filename}: cannot be used" if error.filename else "cannot write"
+        typer.echo(f"Error: {what}: {error.strerror}", err=True)
         sys.exit(2)
 
 

@@ -24,6 +24,7 @@ from callbot.cli.calling import (
     host_and_port,
     token_given,
 )
+from callbot.cli.outputs import check_writable
 from callbot.errors import CallbotError
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ def dial(
         farewell=load(farewell) if farewell else None,
     )
     scenarios, lookup, folder = _prepared(paths, select or [])
-    calls = _Calls(scenarios, repeat, output or folder, None if to else lookup)
+    folder = output or folder
+    check_writable(folder / "call.wav")
+    calls = _Calls(scenarios, repeat, folder, None if to else lookup)
     raise typer.Exit(asyncio.run(calls.place(setting, voice)))
 
 

@@ -51,6 +51,7 @@ def render(
     """
     import asyncio
 
+    from callbot.cli.outputs import check_writable
     from callbot.config import load_settings
     from callbot.errors import CallbotError
     from callbot.lookup import DEFAULT_PROMPTS_DIR, find_business
@@ -70,7 +71,9 @@ def render(
     recording = greeting_recording(found, settings.prompts_dir or DEFAULT_PROMPTS_DIR, PHONE)
     voice = tts or voice_for(found, settings.tts)
     place = output or Path(f"{found.id}-greeting.wav")
-    asyncio.run(_render(found, voice, recording, place, settings.recordings_dir / "clips"))
+    clips = settings.recordings_dir / "clips"
+    check_writable(place, clips / "any.clip")
+    asyncio.run(_render(found, voice, recording, place, clips))
 
 
 async def _render(

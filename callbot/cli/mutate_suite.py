@@ -95,6 +95,7 @@ def _measure(
     import asyncio
     import datetime as dt
 
+    from callbot.cli.outputs import new_folder
     from callbot.errors import CallbotError
     from callbot.evals.budget import Budget, planned_requests
     from callbot.evals.report import RunReport
@@ -113,7 +114,7 @@ def _measure(
         markup=False,
         soft_wrap=True,
     )
-    folder = reports_dir / f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-mutate-suite"
+    folder = new_folder(reports_dir, dt.datetime.now(dt.UTC), "mutate-suite")
     budget = Budget(max_requests)
     with progress(console, count * (1 + len(faults)), planned) as shown:
 

@@ -28,7 +28,7 @@ def choose_voice(business: Business, asked: str | None, configured: str | None) 
         try:
             return make_voice(wanted), ""
         except CallbotError as error:
-            why = f"{wanted} cannot be used: {str(error).splitlines()[0]}"
+            why = _unusable(wanted, error)
     robot = "espeak-hebrew" if business.language == "he" and find_spec("piper") else "espeak"
     try:
         voice = make_voice(robot)
@@ -54,13 +54,19 @@ def choose_recogniser(
         try:
             return make_recogniser(wanted), ""
         except CallbotError as error:
-            why = f"{wanted} cannot be used: {str(error).splitlines()[0]}"
+            why = _unusable(wanted, error)
     if (model := local_weights(business.language)) is not None:
         return make_recogniser(f"faster-whisper:{model}"), f"{why}; Whisper on this machine listens ({model})"
     return (
         None,
         f"{why}, and no Whisper model is on this machine: you type, the bot speaks. Choose a recogniser with --stt",
     )
+
+
+def _unusable(wanted: str, error: CallbotError) -> str:
+    """Most reasons begin with the name; it is said once."""
+    why = str(error).splitlines()[0].removeprefix(f'"{wanted}"').removeprefix(wanted).lstrip(": ")
+    return f"{wanted} cannot be used: {why}"
 
 
 class TypedEars:

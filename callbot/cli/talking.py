@@ -46,8 +46,8 @@ from callbot.speech.recording import greeting_recording
 _REFRESH_SECONDS = 0.25
 _BEHIND_SECONDS = 0.2
 """A sound that waits so long for the rest of the program is late for a listener."""
-_KEYS = "space: mute  q: hang up after the bot's sentence  Ctrl-C twice: leave at once"
-_TYPED_KEYS = "type, then Enter  /hangup: leave after the bot's sentence  Ctrl-C twice: leave at once"
+_KEYS = "space: mute; q: hang up after the bot's sentence; Ctrl-C twice: leave at once"
+_TYPED_KEYS = "type, then Enter; /hangup: leave after the bot's sentence; Ctrl-C twice: leave at once"
 
 
 class Screen(Protocol):

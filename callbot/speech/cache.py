@@ -49,6 +49,7 @@ class ClipFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._refused = False
 
     def path(self, voice: str, text: str, language: str, format: AudioFormat) -> Path:
         """Where the clip of a (speakable) text is, or would be."""
@@ -74,7 +75,9 @@ class ClipFolder:
         try:
             write_whole(path, hashlib.sha256(audio).digest() + audio)
         except CallbotError as error:
-            _log.warning("%s", error)
+            if not self._refused:
+                _log.warning("%s; what is rendered is not kept", error)
+            self._refused = True
 
     def prune(self) -> None:
         """Remove clips that nobody has used for 90 days."""

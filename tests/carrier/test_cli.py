@@ -106,6 +106,7 @@ WRONG = [
     ((*DIAL, "--rest", "8650"), {}, "must be HOST:PORT"),
     ((*DIAL, "-k", "nothing"), {}, "none with -k nothing"),
     ((*DIAL, "--greeting", "two.yaml"), {}, "cannot be read as audio"),
+    ((*DIAL, "--output", "two.yaml/calls"), {}, "cannot be written: nothing can be written in"),
     (("dial", "http://127.0.0.1:9/x", "cued.yaml"), {}, "cued.yaml:1: cued has turns that wait for words"),
     (("load", "https://bot.example.com/incoming"), {}, "--allow-remote"),
     (("load", "http://127.0.0.1:9/x", "--say", " "), {}, "--say holds no words"),
