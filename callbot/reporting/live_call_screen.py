@@ -80,7 +80,8 @@ class LiveScreen:
                 self._console.print(line, soft_wrap=True)
 
     def _picture(self) -> Group:
-        width, height = max(self._console.width, _LEAST_WIDTH), self._console.height
+        width = max(self._console.width, _LEAST_WIDTH)
+        height = self._console.height - 1  # the last row is where Live puts its cursor when it stops
         head = self._head(width)
         foot = self._foot(width, max(1, height - len(head) - _TALK_ROWS))
         room = max(1, height - len(head) - len(foot))
@@ -91,9 +92,7 @@ class LiveScreen:
         head = Text(no_wrap=True, overflow="ellipsis")
         head.append(words, style)
         if self._live.silence_at is not None:
-            head.append(
-                f", {max(0.0, self._live.silence_at - self._now):.0f} s until the silence is broken", "dim"
-            )
+            head.append(f"; silence is broken in {max(0.0, self._live.silence_at - self._now):.0f} s", "dim")
         if self._live.muted:
             head.append("  MUTED", "bold red")
         if self._live.leaving:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import wave
 
+import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,24 @@ def test_every_width_and_height_shows_the_floor_the_lead_and_the_last_words(widt
     assert "הדות" in whole
     assert "q: hang up" in whole
     assert "הפיח" in whole, "the lead, as far as it is known"
+
+
+@pytest.mark.parametrize("height", [8, 10, 14, 40])
+def test_what_is_left_in_print_is_the_talk_alone(height):
+    """However low the terminal: nothing of the screen's head and foot, and each line of the talk once."""
+    _call, live = a_call()
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=30, height=height, color_system=None)
+    screen = LiveScreen(live, "visual", "q: hang up after the bot's sentence", console)
+    screen.refresh(1.0)
+    screen.close()
+    terminal = pyte.HistoryScreen(30, height, history=100)
+    pyte.Stream(terminal).feed(out.getvalue().replace("\n", "\r\n"))
+    above = ["".join(row[column].data for column in range(30)) for row in terminal.history.top]
+    shown = [row.rstrip() for row in (*above, *terminal.display) if row.strip()]
+    assert shown[0].startswith("bot>")
+    assert [row.split(">")[0] for row in shown if ">" in row] == [line.speaker for line in live.said]
+    assert not any("q: hang" in row for row in shown)
 
 
 # --- the deck and the tape ----------------------------------------------------------------------------
