@@ -15,11 +15,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+import pytest
 
 RATE = 16_000
 _SINKS = ("spk", "micfeed")
@@ -38,6 +40,9 @@ class SoundServer:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
+        if not all(map(shutil.which, ("pulseaudio", "pactl", "parec"))) or not find_library("portaudio"):
+            self.__exit__()
+            pytest.skip("needs PulseAudio and PortAudio; the README says how to install them")
         modules = [
             "module-native-protocol-unix",
             *(f"module-null-sink sink_name={sink} rate={RATE} channels=1" for sink in _SINKS),
