@@ -183,6 +183,7 @@ def test_the_bot_of_the_transcript_is_not_the_model(project: Path) -> None:
 # --- faults ---------------------------------------------------------------------------------------
 FAULTS = {
     "not JSON": ("{", "1: not JSON"),
+    "another kind of file": ("name: x\nturns:\n  - y", "holds no JSON lines, one call each"),
     "a list": ("[1]", "1: must be one call"),
     "no turns": ('{"id": "a"}', "1: turns: is missing"),
     "nobody called": (

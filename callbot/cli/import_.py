@@ -104,10 +104,14 @@ def _tell(imported: Imported, target: Path, *, dry_run: bool) -> None:
     calls = imported.calls
     turns = sum(len(call.turns) for call in calls)
     done = "would be written to" if dry_run else "written to"
-    typer.echo(f"{len(calls)} calls, {turns} turns {done} {target}")
+    typer.echo(f"{_count(len(calls), 'call')}, {_count(turns, 'turn')} {done} {target}")
     if imported.blank:
-        typer.echo(f"left out: {imported.blank} turns without words or of skipped speakers")
+        typer.echo(f"left out: {_count(imported.blank, 'turn')} without words or of skipped speakers")
     if imported.silent:
-        typer.echo(f"left out: {len(imported.silent)} calls in which the caller says nothing")
+        typer.echo(f"left out: {_count(len(imported.silent), 'call')} in which the caller says nothing")
     if unlabelled := sum(not call.is_labelled for call in calls):
-        typer.echo(f"{unlabelled} calls do not say when they should have ended: callbot label {target}")
+        typer.echo(f"no end is marked in {_count(unlabelled, 'call')}; mark it with: callbot label {target}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

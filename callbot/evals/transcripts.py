@@ -117,6 +117,9 @@ class Line:
     call: Transcript
 
 
+_NOT_JSON = "not JSON"
+
+
 def read_transcripts(path: Path) -> list[Line]:
     """Every call of a file. Raises InvalidInput with every fault of every line."""
     lines: list[Line] = []
@@ -133,6 +136,17 @@ def read_transcripts(path: Path) -> list[Line]:
         if (first := seen.setdefault(call.id, number)) != number:
             problems.append(Problem(path, number, "id", f'"{call.id}" is also the id of line {first}'))
         lines.append(Line(number, call))
+    if not lines and len(problems) > 1 and all(fault.message.startswith(_NOT_JSON) for fault in problems):
+        raise InvalidInput(
+            [
+                Problem(
+                    path,
+                    None,
+                    "",
+                    "holds no JSON lines, one call each; callbot import makes them of other files",
+                )
+            ]
+        )
     if problems:
         raise InvalidInput(problems)
     if not lines:
@@ -154,7 +168,7 @@ def parse_transcript(text: str, path: Path, number: int) -> Transcript:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        what = f"not JSON: {error}" if isinstance(error, ValueError) else "is nested too deep"
+        what = f"{_NOT_JSON}: {error}" if isinstance(error, ValueError) else "is nested too deep"
         raise InvalidInput([Problem(path, number, "", what)]) from error
     if not isinstance(data, dict):
         what = 'must be one call, {"id": ..., "turns": [...]}'
