@@ -219,6 +219,14 @@ def test_what_cannot_start_says_why_and_saves_nothing(shop: Path, arguments: lis
     assert not (shop / "callbot.db").exists()
 
 
+def test_a_folder_that_takes_no_call_is_told_before_one_is_held(shop: Path) -> None:
+    """Not when it is over."""
+    (shop / "recordings").write_text("something else")
+    done = callbot("chat", "shop", "--model", script(shop, reply("Hm?", missing=["name"])), cwd=shop)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "record.jsonl cannot be written: nothing can be written in" in done.stderr
+
+
 def test_a_database_that_fails_loses_no_call(shop: Path) -> None:
     """The Record is written first; the error says where it is."""
     (shop / "callbot.db").write_text("this is no database")

@@ -17,6 +17,7 @@ from rich.text import Text
 from callbot import events as ev
 from callbot.business import Business, rules_of
 from callbot.call import Call
+from callbot.cli.outputs import check_writable
 from callbot.config import Settings
 from callbot.driver import Dialogue, Driver, ManualClock
 from callbot.errors import CallbotError
@@ -53,6 +54,9 @@ def hold(conversation: Conversation) -> None:
     settings = conversation.settings
     check_caller_number(conversation.caller_number)
     business = _business(conversation)
+    call_id = f"chat-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    place = settings.recordings_dir / "calls" / call_id / "record.jsonl"
+    check_writable(place)
     name = settings.model or default_model()
     model = make_model(name)
     fallback = _fallback(settings, name)
@@ -61,7 +65,6 @@ def hold(conversation: Conversation) -> None:
     clock = ManualClock()
     rules = rules_of(business, has_fallback=fallback is not None)
     line = TextLine(rules, clock, screen, _keyboard(screen))
-    call_id = f"chat-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     record = Record(
         header(
             call_id=call_id,
@@ -91,7 +94,7 @@ def hold(conversation: Conversation) -> None:
         for command in call.receive(ev.CallerHungUp(), now):
             record.command(now, command)
     screen.closing(call)
-    screen.saved(_save(record, call, settings))
+    screen.saved(_save(record, place, settings.database))
 
 
 async def _run(driver: Driver, models: tuple[Model | None, ...]) -> None:
@@ -232,14 +235,13 @@ def _control_line(control: ev.Control) -> str:
     return f"control: {wants}; {control.lead_status}{missing}{notes}"
 
 
-def _save(record: Record, call: Call, settings: Settings) -> str:
+def _save(record: Record, path: Path, database: str) -> str:
     """Write the Record first, so that a database that fails loses nothing."""
-    path = Path(settings.recordings_dir) / "calls" / record.header["call"] / "record.jsonl"
     write_whole(path, record.to_jsonl())
     from callbot.store.database import open_store
 
     try:
-        with open_store(settings.database) as store:
+        with open_store(database) as store:
             store.calls.save_record(record)
     except CallbotError as error:
         raise CallbotError(f"the call is kept in {path}, but could not be stored: {error}") from error
