@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import callbot
+from cli import callbot, start
 from eval_project import KEY, EvalProject, evals, polite
 from openai_server import OpenAIServer, Refuse, Reply, Stall, reply_json
 
@@ -239,29 +237,15 @@ def interrupted(evals: EvalProject, mode: str, how: signal.Signals) -> subproces
         return Stall(60)
 
     with OpenAIServer(respond=respond) as server:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "callbot", "eval", "scenarios", "-k", "asks", "--repeat", "2"),
-                *(
-                    "--model",
-                    f"openai:m@{server.base_url}",
-                    "--concurrency",
-                    "1",
-                    "--cassette",
-                    f"{mode}:{FILE}",
-                ),
-            ],
+        process = start(
+            *("eval", "scenarios", "-k", "asks", "--repeat", "2", "--concurrency", "1"),
+            *("--model", f"openai:m@{server.base_url}", "--cassette", f"{mode}:{FILE}"),
             cwd=evals.folder,
-            env={**os.environ, "OPENAI_API_KEY": KEY},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
+            env={"OPENAI_API_KEY": KEY},
         )
         assert waiting.wait(30)
         process.send_signal(how)
-        out, err = process.communicate(timeout=30)
-    return subprocess.CompletedProcess([], process.returncode, out, err)
+        return process.done()
 
 
 def test_an_interrupted_write_leaves_the_older_file_and_says_so(evals: EvalProject) -> None:

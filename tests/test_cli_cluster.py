@@ -7,14 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import REPOSITORY, callbot
+from cli import REPOSITORY, Started, callbot, start
 from dask_stage import Scheduler, dask_cluster, processing
 from distributed import LocalCluster
 from eval_project import KEY, EvalProject, evals, polite
@@ -174,7 +173,7 @@ def test_a_judge_there_is_paid_apart_and_what_stops_it_loses_no_call(
 
 
 def disturbed(
-    evals: EvalProject, server: OpenAIServer, deed: Callable[[subprocess.Popen[str]], None], *options: str
+    evals: EvalProject, server: OpenAIServer, deed: Callable[[Started], None], *options: str
 ) -> subprocess.CompletedProcess[str]:
     """Three attempts at each scenario; something happens once the third request waits for its answer."""
     waiting = threading.Event()
@@ -186,20 +185,12 @@ def disturbed(
         return Reply(polite(body).text, latency=1.5)
 
     server.respond = respond
-    command = [sys.executable, "-m", "callbot", "eval", "scenarios", "--model", f"openai:m@{server.base_url}"]
-    process = subprocess.Popen(
-        [*command, "--repeat", "3", *options],
-        cwd=evals.folder,
-        env={**os.environ, "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    model = ("--model", f"openai:m@{server.base_url}")
+    process = start("eval", "scenarios", *model, "--repeat", "3", *options, cwd=evals.folder)
     assert waiting.wait(60)
     server.respond = polite
     deed(process)
-    output, errors = process.communicate(timeout=90)
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    return process.done(timeout=90)
 
 
 ALL = sorted((name, attempt) for name in ("asks", "declines") for attempt in (1, 2, 3))

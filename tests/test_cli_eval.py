@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from cli import callbot, start
 from openai_server import OpenAIServer, Refuse, Reply, Stall, reply_json
 
 from callbot.business import read_document
@@ -72,21 +71,8 @@ class Project:
     def replies(self, *items: Any) -> None:
         self.write("replies.yaml", yaml.safe_dump(list(items), allow_unicode=True))
 
-    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        ours = re.compile(r"CI|OPENAI_.*|CALLBOT_.*|FORCE_COLOR|NO_COLOR|COLUMNS")
-        return {name: value for name, value in os.environ.items() if not ours.fullmatch(name)} | dict(more)
-
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [CALLBOT, *arguments],
-            cwd=self.folder,
-            env=self.environment(environment),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        done = callbot(*arguments, cwd=self.folder, env={"COLUMNS": "80", **environment})
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -279,19 +265,11 @@ def test_an_interrupted_run_keeps_what_ran(project: Project) -> None:
 
     with OpenAIServer(respond=respond) as server:
         arguments = ["--model", f"openai:m@{server.base_url}", "--concurrency", "1", "--business", "clinic"]
-        process = subprocess.Popen(
-            [CALLBOT, "eval", "scenarios", *arguments, "--repeat", "3"],
-            cwd=project.folder,
-            env=project.environment({}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        process = start("eval", "scenarios", *arguments, "--repeat", "3", cwd=project.folder)
         assert waiting.wait(30)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (130, "")
+        done = process.done()
+    assert (done.returncode, done.stderr) == (130, "")
     report = project.report()
     schema("report").validate(report)
     assert report["run"]["interrupted"] is True

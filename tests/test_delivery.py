@@ -6,11 +6,8 @@ import base64
 import contextlib
 import datetime as dt
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import callbot
+from cli import callbot, start
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -305,15 +302,6 @@ async def test_who_was_thought_dead_cannot_undo_an_arrival(store: Store) -> None
     assert store.outbox.list()[0].state == "delivered"
 
 
-def sender_process(folder: Path, url: str) -> subprocess.Popen[bytes]:
-    """Another process that delivers by hand."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "callbot", "leads", "deliver", "--database", url],
-        cwd=folder,
-        env={**os.environ, **ENVIRONMENT},
-    )
-
-
 async def test_a_sender_that_is_killed_before_it_marks_is_followed_by_another(
     tmp_path: Path, prompts: Path, receiver: Receiver
 ) -> None:
@@ -323,10 +311,10 @@ async def test_a_sender_that_is_killed_before_it_marks_is_followed_by_another(
     clock = Clock()
     with open_store(url) as store:
         phone_call(store)
-        process = sender_process(tmp_path, url)
-        assert receiver.came.wait(20)
+        process = start("leads", "deliver", "--database", url, cwd=tmp_path, env=ENVIRONMENT)
+        assert receiver.came.wait(60)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.done()
         receiver.hold.set()
         with courier(store, prompts, clock) as sender:
             clock.move(1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import start
 from eval_project import KEY, EvalProject, evals, polite
 from openai_server import OpenAIServer, Refuse, Reply, Stall, reply_json
 
@@ -41,22 +42,18 @@ def cut_off(evals: EvalProject, server: OpenAIServer, how: signal.Signals, *opti
         return Stall(60)
 
     server.respond = respond
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "callbot", "eval", "scenarios", "--model", f"openai:m@{server.base_url}"),
-            *("--repeat", "2", "--concurrency", "1", *options),
-        ],
+    model = ("--model", f"openai:m@{server.base_url}")
+    process = start(
+        *("eval", "scenarios", *model, "--repeat", "2", "--concurrency", "1", *options),
         cwd=evals.folder,
-        env={**os.environ, "OPENAI_API_KEY": KEY},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        env={"OPENAI_API_KEY": KEY},
     )
     assert waiting.wait(30)
     process.send_signal(how)
-    process.communicate(timeout=30)
+    done = process.done()
     server.respond = polite
     server.requests.clear()
-    return process.returncode
+    return done.returncode
 
 
 def test_a_run_goes_on_where_it_was_interrupted(evals: EvalProject) -> None:
