@@ -17,11 +17,9 @@ import logging
 import os
 import random
 import re
-import ssl
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +36,7 @@ from callbot.models.base import (
 )
 from callbot.models.messages import alternating, contract_of, messages_of
 from callbot.models.openai_wire import Dialect, Trouble, read_chunk, trouble_of
+from callbot.tls import trusted
 
 DEFAULT_MODEL = "gpt-6-luna"
 """The small current model of the SDK's list."""
@@ -110,7 +109,7 @@ class OpenAIModel:
             api_key=key,
             base_url=base_url or "https://api.openai.com/v1",
             max_retries=0,  # its own retries know no deadline and obey Retry-After for two minutes
-            http_client=DefaultAsyncHttpxClient(limits=limits, verify=_tls()),
+            http_client=DefaultAsyncHttpxClient(limits=limits, verify=trusted()),
         )
 
     @classmethod
@@ -291,14 +290,6 @@ class OpenAIModel:
         if self._dialect != known:  # requests in flight together are refused together
             _log.warning('%s refused "%s"; asking without it', self._host, getattr(sent, option)[0])
         return True
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    # One for all models of the process: reading the certificates takes 30 ms.
-    import httpx2
-
-    return httpx2.create_ssl_context()
 
 
 def _failure(trouble: Trouble, said: str) -> ProviderError:

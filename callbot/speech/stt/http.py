@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from functools import cache
 from typing import Any
 
 import httpx2
 
 from callbot.fields import printable
 from callbot.sound import SpeechFailed
+from callbot.tls import trusted
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -48,7 +47,7 @@ class HttpRecognition:
         limits = httpx2.Limits(
             max_connections=1000, max_keepalive_connections=200, keepalive_expiry=_KEEP_ALIVE_SECONDS
         )
-        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, verify=_tls())
+        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, verify=trusted())
 
     async def send(
         self, url: str, headers: Mapping[str, str], content: bytes | AsyncIterator[bytes]
@@ -107,9 +106,3 @@ class HttpRecognition:
     async def close(self) -> None:
         """Release connections."""
         await self._client.aclose()
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    # One for all recognisers of the process: reading the certificates takes 30 ms.
-    return httpx2.create_ssl_context()

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from functools import cache
 
 import httpx2
 
 from callbot.fields import printable
 from callbot.sound import AudioFormat, SpeechFailed
 from callbot.speech.audio import UnreadableAudio, read_audio
+from callbot.tls import trusted
 
 CONNECT_SECONDS = 2.0
 FIRST_BYTE_SECONDS = 5.0
@@ -64,7 +63,7 @@ class HttpSpeech:
         limits = httpx2.Limits(
             max_connections=1000, max_keepalive_connections=200, keepalive_expiry=_KEEP_ALIVE_SECONDS
         )
-        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, verify=_tls())
+        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, verify=trusted())
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> AsyncGenerator[bytes, None]:
         """The audio that the server answers with, in the voice's format. Raises SpeechFailed."""
@@ -168,9 +167,3 @@ class HttpSpeech:
     async def close(self) -> None:
         """Release connections."""
         await self._client.aclose()
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    # One for all voices of the process: reading the certificates takes 30 ms.
-    return httpx2.create_ssl_context()
