@@ -123,6 +123,18 @@ def test_a_call_in_progress_is_not_purged(store: Store) -> None:
     assert store.personal.purge(["CA1"]) == len(record.entries)
 
 
+def test_forgetting_ends_a_call_that_broke_off_and_waits_for_one_that_opens(store: Store) -> None:
+    """Nobody could go on with it; a caller who hears the greeting now is on the phone."""
+    header = call_record("CA1", at=ago(minutes=9)).header
+    store.live.begin("CA1", header, "n1", NOW + dt.timedelta(minutes=9))
+    with pytest.raises(StoreError, match="is on the phone now"):
+        store.personal.forget(CALLER)
+    store.live.begin("CA2", {**header, "call": "CA2", "caller_number": "+972525550000"}, "n2", ago(minutes=8))
+    assert store.personal.forget("+972525550000").calls == ("CA2",)
+    assert [call.info.id for call in store.overview.in_progress(9)] == ["CA1"]
+    assert store.calls.get("CA2").ended_by is None
+
+
 def test_forgetting_removes_a_caller_and_keeps_counts(store: Store) -> None:
     """Calls from the number and calls whose lead names it; nobody else's; what was delivered is counted."""
     for n, (caller, notes) in enumerate(

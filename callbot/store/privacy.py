@@ -107,6 +107,7 @@ class Personal:
             found = _traces(session, calls)
             for some in _portions(calls):
                 running = session.execute(_running().where(LeaseRow.call_id.in_(some))).scalars().all()
+                running = running or session.execute(_opening().where(CallRow.id.in_(some))).scalars().all()
                 if running:
                     raise StoreError(
                         f"{number} is on the phone now (call {running[0]}); try again when the call is over"
@@ -115,6 +116,7 @@ class Personal:
                     _delete(session, delete(table).where(table.call_id.in_(some)))
                 for call in session.execute(select(CallRow).where(CallRow.id.in_(some))).scalars():
                     call.caller_number, call.snapshot = None, None
+                    call.ended_at = call.ended_at or dt.datetime.now(dt.UTC)  # it broke off: nobody can go on
                     call.header = {**call.header, "caller_number": None, _FORGOTTEN: True}
         self._empty_log()
         return found
@@ -145,6 +147,12 @@ def names_number(value: object, number: str) -> bool:
 # --- within a transaction -------------------------------------------------------------------------
 def _running() -> Any:
     return select(LeaseRow.call_id).where(LeaseRow.expires_at > dt.datetime.now(dt.UTC))
+
+
+def _opening() -> Any:
+    """Calls whose caller the carrier may connect at any moment."""
+    given = select(StreamRow.call_id).where(StreamRow.expires_at > dt.datetime.now(dt.UTC))
+    return select(CallRow.id).where(CallRow.ended_at.is_(None), CallRow.id.in_(given))
 
 
 def _calls_of(session: Session, number: str) -> list[str]:
