@@ -164,11 +164,13 @@ async def test_a_number_that_nobody_answers_is_rejected(bot: Bot, dialled: str, 
     assert "6175550999" not in bot.log_text()
 
 
-@pytest.mark.parametrize("caller", ["anonymous", "+266696687", '<Hangup/>&"', ""])
-async def test_odd_callers_are_answered(bot: Bot, caller: str) -> None:
-    """A withheld number, and one that tries to write TwiML."""
-    document = await Caller(bot, caller=caller).ring(CallerName="<Hangup/>&")
+@pytest.mark.parametrize("number", ["anonymous", "+266696687", "+86282452253", '<Hangup/>&"', ""])
+async def test_odd_callers_are_answered(bot: Bot, store: Store, number: str) -> None:
+    """A withheld number, also as keys spell the word, and one that tries to write TwiML: nobody's number."""
+    caller = Caller(bot, caller=number)
+    document = await caller.ring(CallerName="<Hangup/>&")
     assert document.verbs == ["Play", "Connect", "Redirect"]
+    assert store.calls.get(caller.call_sid).caller_number is None
 
 
 # --- audio ----------------------------------------------------------------------------------------
