@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from cli import REPOSITORY, Started, callbot, start
 from dask_stage import Scheduler, dask_cluster, processing
 from distributed import LocalCluster
@@ -96,6 +98,20 @@ def test_calls_are_held_aloud_there_and_their_sound_comes_home(
         assert (folder / run["audio"]).read_bytes()[:4] == b"fLaC"
         assert "audio_greeting_whole" in {check["name"] for check in run["checks"]}
         assert (folder / run["record"]).exists()
+
+
+def test_a_greeting_of_ones_own_is_found_from_another_folder(
+    dask_cluster: LocalCluster, evals: EvalProject
+) -> None:
+    """Workers that were started elsewhere on the same disk play the business's file."""
+    evals.edit("prompts/clinic.yaml", 'shop."}', 'shop.", mode: stream, audio: hello.wav}')
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 16_000)
+    soundfile.write(evals.folder / "prompts/hello.wav", noise, 8000)
+    done = evals.eval("offline", "-k", "asks", "--audio", "--cluster", dask_cluster.scheduler_address)
+    assert done.stderr == ""
+    [run] = evals.report()["scenarios"][0]["runs"]
+    checks = {check["name"]: check["passed"] for check in run["checks"]}
+    assert checks["audio_greeting_whole"]
 
 
 def test_what_cannot_be_held_aloud_here_cannot_there(dask_cluster: LocalCluster, evals: EvalProject) -> None:

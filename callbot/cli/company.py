@@ -114,7 +114,7 @@ class Company:
             max_cost=evaluation.max_cost,
             judge_model=evaluation.judge_model,
             judge_price=judge_price(evaluation.judge_model, evaluation.prices),
-            aloud=evaluation.aloud,
+            aloud=evaluation.aloud.elsewhere() if evaluation.aloud else None,
         )
         return ClusterRunner(
             cluster.address,

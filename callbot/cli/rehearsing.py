@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,10 @@ class Aloud:
         for option, given in (("--tts", self.tts), ("--stt", self.stt)):
             if given is not None and not self.wanted:
                 raise CallbotError(f"{option} goes with --audio: in text nobody speaks and nobody listens")
+
+    def elsewhere(self) -> Aloud:
+        """The same for another process, which works in another folder."""
+        return replace(self, prompts=self.prompts.resolve())
 
     def check(self, scenarios: Sequence[Scenario]) -> None:
         """Raises CallbotError for calls that cannot be held aloud, wherever that is tried."""
