@@ -245,6 +245,18 @@ def test_what_failed_last_runs_until_nothing_fails(evals: EvalProject) -> None:
         assert (done.returncode, done.stdout) == (0, f"No scenario failed in elsewhere/{newest.name}\n")
 
 
+def test_what_a_stopped_run_did_not_get_to_still_counts_as_failed(evals: EvalProject) -> None:
+    """A run of what failed, cut off before it could tell, does not make it pass."""
+    with OpenAIServer(respond=lambda body: RUDE if "open" in str(body) else polite(body)) as server:
+        evals.eval(server)
+        server.respond = lambda body: Refuse(401, "no such key")
+        assert evals.eval(server, "--last-failed").returncode == 2
+        server.respond = polite
+        server.requests.clear()
+        assert evals.eval(server, "--last-failed").returncode == 0
+        assert len(server.requests) == 1, "the one call that failed has one turn"
+
+
 def test_what_failed_last_and_is_not_selected(evals: EvalProject) -> None:
     with OpenAIServer(respond=lambda body: RUDE if "open" in str(body) else polite(body)) as server:
         evals.eval(server)

@@ -35,7 +35,11 @@ def evaluate(
         bool, typer.Option("--list", help="List the selected scenarios; run nothing.")
     ] = False,
     last_failed: Annotated[
-        bool, typer.Option("--last-failed", help="Only scenarios that failed in the newest run.")
+        bool,
+        typer.Option(
+            "--last-failed",
+            help="Only scenarios that failed in the newest run, or that it was cut off before.",
+        ),
     ] = False,
     resume: Annotated[
         Path | None,

@@ -189,9 +189,17 @@ def read_runs(path: Path) -> dict[tuple[str, int], RunReport]:
 
 
 def last_failed(reports_dir: Path) -> tuple[Path, Sequence[str]]:
-    """The newest run that has a report, and the scenarios that failed in it. Raises CallbotError."""
+    """The newest run that has a report, and the scenarios that failed in it. Raises CallbotError.
+
+    In a run that was cut off, those that it did not get to are among them: nobody knows that they pass.
+    """
     folder, report = _newest(reports_dir)
-    return folder, [row.name for row in report.scenarios if row.passed is False and not row.excused]
+    failed = [row.name for row in report.scenarios if row.passed is False and not row.excused]
+    cut_off = report.run.interrupted or report.run.stopped_by is not None
+    if not cut_off or not (folder / PLAN).exists():
+        return folder, failed
+    decided = {row.name for row in report.scenarios if row.passed is not None}
+    return folder, failed + [name for name in read_plan(folder).scenarios if name not in decided]
 
 
 def _newest(reports_dir: Path) -> tuple[Path, Report]:
