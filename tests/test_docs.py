@@ -64,6 +64,12 @@ def test_help_wraps_where_the_terminal_ends(helps: dict[str, str]) -> None:
         assert "--install-completion" not in text, name
 
 
+def test_help_keeps_its_brackets(helps: dict[str, str]) -> None:
+    """Defaults and extras stand in them."""
+    assert "callbot[talk]" in helps["doctor"]
+    assert "[default: prompts/ here]" in " ".join(helps["chat"].split())
+
+
 def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
     """Every option the README shows is an option of the command it is shown with."""
     assert CALLS

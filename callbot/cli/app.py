@@ -72,11 +72,18 @@ class LazyCommands(TyperGroup):
 
 
 def _tidy_help(command: Any) -> None:
-    """Paragraphs that wrap where the terminal ends; completion is installed by ``callbot`` alone."""
+    """Paragraphs that wrap where the terminal ends, with their brackets: Rich takes those for markup.
+
+    Completion is installed by ``callbot`` alone.
+    """
+    from rich.markup import escape
+
     if command.help:
-        paragraphs = command.help.split("\n\n")
+        paragraphs = escape(command.help).split("\n\n")
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    for param in command.params:
+        param.help = escape(param.help or "")
     for part in getattr(command, "commands", {}).values():
         _tidy_help(part)
 
