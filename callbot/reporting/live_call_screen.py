@@ -89,7 +89,7 @@ class LiveScreen:
 
     def _head(self, width: int) -> list[Text]:
         words, style = _FLOORS[self._live.floor]
-        head = Text(no_wrap=True, overflow="ellipsis")
+        head = Text()
         head.append(words, style)
         if self._live.silence_at is not None:
             head.append(f"; silence is broken in {max(0.0, self._live.silence_at - self._now):.0f} s", "dim")
@@ -97,7 +97,7 @@ class LiveScreen:
             head.append("  MUTED", "bold red")
         if self._live.leaving:
             head.append("  hanging up after this sentence", "bold red")
-        return [head, Text("")]
+        return [*head.wrap(self._console, width), Text("")]
 
     def _transcript(self, width: int) -> list[Text]:
         out: list[Text] = []

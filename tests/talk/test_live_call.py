@@ -106,6 +106,32 @@ def test_every_width_and_height_shows_the_floor_the_lead_and_the_last_words(widt
     assert "הפיח" in whole, "the lead, as far as it is known"
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_screen_tells_what_was_decided_and_what_is_waited_for(width):
+    """Control, guard, lead and the stages of the answer while the bot speaks; then the countdown; then the leave."""
+    call, live = a_call()
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=40, color_system=None)
+    screen = LiveScreen(live, "visual", "q: hang up", console)
+
+    def drawn(now: float) -> str:
+        screen.refresh(now)
+        picture = console.render_lines(screen._picture(), pad=False)
+        return " ".join(" ".join("".join(segment.text for segment in row) for row in picture).split())
+
+    speaking = drawn(7.0)
+    assert speaking.startswith("the bot speaks bot>")
+    for told in ("control: ENDS lead_complete", f"guard: {live.guard}", "lead in_progress", str(live.stages)):
+        assert told in speaking
+    played(call, live, 8.0, ev.ReplyDone(2, Control(), {}), ev.Played(1))
+    while live.floor == "bot":
+        played(call, live, 9.5, ev.Played(max(live._on_air)))
+    assert live.silence_at is not None
+    live.leaving = live.muted = True
+    waiting = drawn(live.silence_at - 3)
+    assert waiting.startswith("your turn; silence is broken in 3 s MUTED hanging up after this sentence bot>")
+    screen.close()
+
+
 @pytest.mark.parametrize("height", [8, 10, 14, 40])
 def test_what_is_left_in_print_is_the_talk_alone(height):
     """However low the terminal: nothing of the screen's head and foot, and each line of the talk once."""
