@@ -74,6 +74,7 @@ def test_typed_turns_are_answered_aloud_and_saved(tmp_path):
     assert note["elapsed"] == pytest.approx(note["seconds"], abs=0.1)
     (path,) = tmp_path.glob("recordings/calls/*.txt")
     assert GOODBYE in path.read_text()
+    assert path.with_suffix(".wav").stat().st_mode & 0o077 == 0, "only who talked may hear it"
     made = callbot("scenario", "from-call", path.stem, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "say:" in made.stdout
