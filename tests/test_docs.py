@@ -82,6 +82,15 @@ def test_options_in_the_readme_exist(helps: dict[str, str]) -> None:
             assert re.search(rf"(?<![\w-]){re.escape(option)}\b", text), f"{call}: {option} is not in --help"
 
 
+def test_the_readme_selects_scenarios_that_are_there(tmp_path: Path) -> None:
+    """Every ``-k`` it shows finds one in the folder that it is shown with."""
+    shown = {tuple(re.findall(r"(scenarios\S*) .*?-k (\S+)", call)) for call in CALLS if " -k " in call}
+    assert shown
+    for ((folder, name),) in sorted(shown):
+        done = callbot("eval", REPOSITORY / folder, "-k", name, "--list", cwd=tmp_path)
+        assert done.returncode == 0, f"{folder} -k {name}: {done.stderr}"
+
+
 def test_subcommands_in_the_readme_exist(tmp_path: Path) -> None:
     """``callbot prompts import ...`` and its like."""
     shown = {tuple(call.split()[1:3]) for call in CALLS if call.split()[1] in GROUPS}
