@@ -342,13 +342,3 @@ def _starts_by_end(found: Iterable[Found], tags: Collection[str]) -> dict[int, i
 def runs_of(said: Utterance) -> tuple[Run, ...]:
     """Digit runs of the utterance."""
     return digit_runs(said)
-
-
-def alphabetic(said: Utterance) -> int:
-    """How many words are words of either language."""
-    return said.hebrew + said.latin
-
-
-def is_filler(word: str) -> bool:
-    """Whether a word says nothing."""
-    return word in words("names", "after") or (len(word) == 1 and is_hebrew(word))
