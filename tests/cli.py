@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -13,11 +14,13 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _OURS = ("CALLBOT_", "OPENAI_", "CI", "VTE_", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
 _STARTING = Lock()
+_MORE = {"serve": ("callbot.server.host", "callbot.server.app", "uvicorn", "uvloop")}
+"""What some commands import beside what all do."""
 
 
 def callbot(
@@ -44,40 +47,59 @@ class Started:
 
     def __init__(self, arguments: list[str], cwd: Path, stdin: str, env: Mapping[str, str]) -> None:
         self.arguments = arguments
+        self.returncode: int | None = None
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed in done
         told, tell = os.pipe()
         self._told = os.fdopen(told, "rb", buffering=0)
         request = {"arguments": arguments, "folder": str(cwd), "environment": dict(env)}
-        with tempfile.TemporaryFile() as typed:
-            typed.write(stdin.encode())
-            typed.seek(0)
-            streams = [typed.fileno(), self._out.fileno(), self._err.fileno(), tell]
-            with _STARTING:
-                warm = _warm_process()
-            socket.send_fds(warm, [json.dumps(request).encode()], streams)
+        theirs, ours = os.pipe()
+        with _STARTING:
+            warm = _warm_process(*_MORE.get(arguments[0], ()))
+        socket.send_fds(
+            warm,
+            [json.dumps(request).encode()],
+            [theirs, self._out.fileno(), self._err.fileno(), tell],
+        )
+        os.close(theirs)
+        Thread(target=_type, args=(stdin, ours)).start()
         os.close(tell)
         self.pid = int(self._told.readline())
 
     def send_signal(self, how: signal.Signals) -> None:
-        """Signal it, as a terminal or an operator does."""
-        os.kill(self.pid, how)
+        """Signal it, as a terminal or an operator does; nothing if it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def poll(self) -> int | None:
+        """Its exit code, or minus the signal that killed it; None while it runs."""
+        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+            self.returncode = int(self._told.readline())
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended; after ``timeout`` seconds it is killed and fails the test."""
+        if self.returncode is None and not select.select([self._told], [], [], timeout)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+            out, err = self._read(self._out), self._read(self._err)
+            raise subprocess.TimeoutExpired(self.arguments, timeout, out, err)
+        code = self.poll()
+        assert code is not None
+        return code
 
     def done(self, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Wait for its end; after ``timeout`` seconds it is killed and fails the test."""
-        if not select.select([self._told], [], [], timeout)[0]:
-            self.send_signal(signal.SIGKILL)
-            raise subprocess.TimeoutExpired(
-                self.arguments, timeout, self._read(self._out), self._read(self._err)
-            )
+        """Wait as ``wait`` does, and say what it has printed."""
+        code = self.wait(timeout)
         with self._told, self._out, self._err:
-            code = int(self._told.readline())
-            return subprocess.CompletedProcess(
-                self.arguments, code, self._read(self._out), self._read(self._err)
-            )
+            out, err = self._read(self._out), self._read(self._err)
+        return subprocess.CompletedProcess(self.arguments, code, out, err)
+
+    def printed(self) -> str:
+        """Everything that it has written to its standard error by now."""
+        return self._read(self._err)
 
     def _read(self, stream: tempfile._TemporaryFileWrapper[bytes]) -> str:
-        stream.seek(0)
-        return stream.read().decode().replace("\r\n", "\n")
+        size = os.fstat(stream.fileno()).st_size
+        return os.pread(stream.fileno(), size, 0).decode().replace("\r\n", "\n")
 
 
 def start(
@@ -87,16 +109,21 @@ def start(
     return Started([str(argument) for argument in arguments], cwd, stdin, _environment(env or {}))
 
 
+def _type(text: str, pipe: int) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb") as stdin:
+        stdin.write(text.encode())
+
+
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return {**clean, "COLUMNS": "200", "PYTHONUTF8": "1", **more}
 
 
 @cache
-def _warm_process() -> socket.socket:
-    """Where to ask for a fork of ``warm.py``, which leaves when this process does."""
+def _warm_process(*modules: str) -> socket.socket:
+    """Where to ask for a fork of ``warm.py`` that has these too, and leaves when this process does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        command = [sys.executable, str(Path(__file__).with_name("warm.py")), str(theirs.fileno())]
+        command = [sys.executable, str(Path(__file__).with_name("warm.py")), str(theirs.fileno()), *modules]
         subprocess.Popen(command, env=_environment({}), cwd="/", pass_fds=[theirs.fileno()])
     return ours

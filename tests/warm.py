@@ -25,15 +25,15 @@ LATE = ("openai.resources.chat", "sqlalchemy.dialects.sqlite", "alembic.command"
 """What they import only once they run."""
 
 
-def warm_up() -> None:
-    """Import all of it."""
+def warm_up(*more: str) -> None:
+    """Import all of it, and these modules."""
     for part in LIGHT:
         module = importlib.import_module(f"callbot.{part}")
         if hasattr(module, "__path__"):
             for found in pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
                 if not found.name.startswith(NOT):
                     importlib.import_module(found.name)
-    for name in LATE:
+    for name in (*LATE, *more):
         importlib.import_module(name)
     gc.freeze()  # else each fork's last collection touches, and so copies, every page
 
@@ -77,5 +77,5 @@ def run(request: dict[str, Any], stdin: int, stdout: int, stderr: int, tell: int
 
 
 if __name__ == "__main__":
-    warm_up()
+    warm_up(*sys.argv[2:])
     serve(socket.socket(fileno=int(sys.argv[1])))

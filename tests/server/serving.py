@@ -13,11 +13,8 @@ import http.client
 import http.server
 import itertools
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -28,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from cli import Started, start
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -96,7 +94,7 @@ class Bot:
     url: str = ""
     more: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: Started = field(init=False)
 
     def start(self) -> Bot:
         """Start it and wait until it is ready."""
@@ -109,19 +107,13 @@ class Bot:
             script = self.folder / "replies.jsonl"
             script.write_text("".join(json.dumps(item) + "\n" for item in self.replies), encoding="utf-8")
             model = f"scripted:{script}"
-        command = [
-            *(sys.executable, "-m", "callbot", "serve", "--public-url", self.url, "--port", str(self.port)),
+        self.process = start(
+            *("serve", "--public-url", self.url, "--port", str(self.port)),
             *("--tts", "espeak", "--allow-espeak", "--stt", "oracle", "--simulated-callers-only"),
             *("--twilio-api-url", self.rest_url, "--model", model, "--database", self.database_url),
             *self.more,
-        ]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("CALLBOT_", "CI"))}
-        self._log = (self.folder / f"log-{self.port}.jsonl").open("wb")
-        self.process = subprocess.Popen(
-            command,
             cwd=self.folder,
-            env={**clean, "TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, **self.environment},
-            stderr=self._log,
+            env={"TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, **self.environment},
         )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -143,18 +135,16 @@ class Bot:
 
     def wait(self) -> int:
         """Wait for its exit code."""
-        code = self.process.wait(30)
-        self._log.close()
-        return code
+        return self.process.wait(30)
 
     def kill(self) -> None:
         """kill -9."""
-        self.process.kill()
+        self.process.send_signal(signal.SIGKILL)
         self.wait()
 
     def log_text(self) -> str:
         """Everything that it has logged."""
-        return (self.folder / f"log-{self.port}.jsonl").read_text()
+        return self.process.printed()
 
     def logs(self, message: str) -> list[dict[str, Any]]:
         """Log lines with this message."""
