@@ -27,31 +27,22 @@ def callbot(
     *arguments: str | Path, cwd: Path, stdin: str = "", env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; no key and no setting of the surroundings reaches it."""
-    if env and any(name.startswith("PYTHON") for name in env):  # these are read as Python starts
-        return subprocess.run(
-            [sys.executable, "-m", "callbot", *map(str, arguments)],
-            cwd=cwd,
-            env=_environment(env),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-    return start(*arguments, cwd=cwd, stdin=stdin, env=env).done()
+    fresh = any(name.startswith("PYTHON") for name in env or {})  # these are read as Python starts
+    return start(*arguments, cwd=cwd, stdin=stdin, env=env, fresh=fresh).done()
 
 
 class Started:
-    """A command that runs."""
+    """A command that runs; ``fresh``: in a Python of its own, which imports for itself."""
 
-    def __init__(self, arguments: list[str], cwd: Path, stdin: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], cwd: Path, stdin: str, env: Mapping[str, str], *, fresh: bool
+    ) -> None:
         self.arguments = arguments
         self.returncode: int | None = None
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed in done
         told, tell = os.pipe()
         self._told = os.fdopen(told, "rb", buffering=0)
-        request = {"arguments": arguments, "folder": str(cwd), "environment": dict(env)}
+        request = {"arguments": arguments, "folder": str(cwd), "environment": dict(env), "fresh": fresh}
         theirs, ours = os.pipe()
         with _STARTING:
             warm = _warm_process(*_MORE.get(arguments[0], ()))
@@ -69,6 +60,14 @@ class Started:
         """Signal it, as a terminal or an operator does; nothing if it has ended."""
         if self.poll() is None:
             os.kill(self.pid, how)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send_signal(signal.SIGKILL)
 
     def poll(self) -> int | None:
         """Its exit code, or minus the signal that killed it; None while it runs."""
@@ -103,10 +102,16 @@ class Started:
 
 
 def start(
-    *arguments: str | Path, cwd: Path, stdin: str = "", env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+    fresh: bool = False,
 ) -> Started:
     """A command, while it runs."""
-    return Started([str(argument) for argument in arguments], cwd, stdin, _environment(env or {}))
+    return Started(
+        [str(argument) for argument in arguments], cwd, stdin, _environment(env or {}), fresh=fresh
+    )
 
 
 def _type(text: str, pipe: int) -> None:

@@ -66,13 +66,16 @@ def run(request: dict[str, Any], stdin: int, stdout: int, stderr: int, tell: int
     for number, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    os.chdir(request["folder"])
+    if request["fresh"]:
+        command = [sys.executable, "-m", "callbot", *request["arguments"]]
+        os.execve(command[0], command, request["environment"])
     sys.stdin = os.fdopen(0, encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.argv = ["callbot", *request["arguments"]]
     os.environ.clear()
     os.environ.update(request["environment"])
-    os.chdir(request["folder"])
     main()
 
 

@@ -13,9 +13,11 @@ import wave
 from pathlib import Path
 from typing import Protocol
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "server"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "speech"))
 
+from cli import Started
 from hearing import RATE, said
 from serving import Bot, Caller, Rest, free_port, reply
 
@@ -46,7 +48,7 @@ class Running(Protocol):
     """A bot under test."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Started
 
     async def ring(self) -> tuple[str, str, str]:
         """Place a call: CallSid, nonce, the stream's URL."""
@@ -63,7 +65,7 @@ class Callbot:
     def __init__(self, folder: Path, rest: Rest) -> None:
         fields = {f"f{i}": None for i in range(len(ASKS))}
         replies = [{**reply(words), "lead": fields} for words in ANSWERS * 20]
-        self._bot = Bot(folder, rest.url, replies=replies, business=BUSINESS).start()
+        self._bot = Bot(folder, rest.url, replies=replies, business=BUSINESS, fresh=True).start()
         self.port, self.process = self._bot.port, self._bot.process
 
     async def ring(self) -> tuple[str, str, str]:

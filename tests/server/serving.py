@@ -13,7 +13,6 @@ import http.client
 import http.server
 import itertools
 import json
-import signal
 import socket
 import threading
 import time
@@ -94,6 +93,8 @@ class Bot:
     url: str = ""
     more: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    fresh: bool = False
+    """In a Python of its own, whose memory and start are those of a server and nothing else."""
     process: Started = field(init=False)
 
     def start(self) -> Bot:
@@ -114,6 +115,7 @@ class Bot:
             *self.more,
             cwd=self.folder,
             env={"TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, **self.environment},
+            fresh=self.fresh,
         )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -130,7 +132,7 @@ class Bot:
 
     def stop(self) -> int:
         """SIGTERM, and wait for its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         return self.wait()
 
     def wait(self) -> int:
@@ -139,7 +141,7 @@ class Bot:
 
     def kill(self) -> None:
         """kill -9."""
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.wait()
 
     def log_text(self) -> str:

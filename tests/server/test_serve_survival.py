@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -162,7 +161,7 @@ async def test_sigterm_lets_calls_finish(rest: Rest, tmp_path: Path) -> None:
         stream = await caller.answered()
         await stream.say("I am Dana")
         await stream.until(2)
-        bot.process.send_signal(signal.SIGTERM)
+        bot.process.terminate()
         await eventually(lambda: bot.logs("draining"))
         document = await Caller(bot).ring()
         assert (document.verbs, document.root[0].attrib) == (["Reject"], {"reason": "busy"})
@@ -182,7 +181,7 @@ async def test_a_drain_that_takes_too_long_hands_calls_over(rest: Rest, tmp_path
         stream = await caller.answered()
         await stream.say("I am Dana")
         await stream.until(2)
-        bot.process.send_signal(signal.SIGTERM)
+        bot.process.terminate()
         await stream.over()
         assert await asyncio.to_thread(bot.wait) == 0
         with serving(tmp_path / "two", rest, replies=LEAD, database=bot.database_url, url=bot.url) as heir:
