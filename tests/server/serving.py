@@ -396,7 +396,7 @@ class Stream:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def over(self, seconds: float = 10.0) -> None:
+    async def over(self, seconds: float = 20.0) -> None:
         """Wait until the bot has closed the socket."""
         async with asyncio.timeout(seconds):
             await self.closed.wait()
@@ -465,7 +465,7 @@ async def open_stream(
     return stream
 
 
-async def eventually(condition: Any, seconds: float = 6.0) -> Any:
+async def eventually(condition: Any, seconds: float = 30.0) -> Any:
     """Wait until a condition holds; what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -68,7 +68,7 @@ async def test_azure_is_sent_the_audio_while_it_is_spoken(server):
     recogniser = make_recogniser(AZURE)
     hearing = recogniser.listen("he")
     hearing.feed(SECOND)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await server.arrived.wait()
     [request] = server.requests
     assert request.path == (
