@@ -78,7 +78,9 @@ FAULTS = {
     "wrong-reason": Fault("ends when it should, for another reason", _wrong_reason),
     "says-goodbye-and-stays": Fault("says goodbye and does not ask to end", _says_goodbye_and_stays),
     "ends-on-thanks": Fault('takes "תודה" or "thanks" for the end', _ends_on_thanks),
-    "ignores-silence": Fault("talks on when told that the caller is gone", _ignores_silence),
+    "ignores-silence": Fault(
+        "is told that the caller is gone (silence.by: model) and talks on", _ignores_silence
+    ),
 }
 
 
