@@ -210,7 +210,7 @@ async def test_a_locked_database_stops_no_call(rest: Rest, tmp_path: Path) -> No
         lock.execute("ROLLBACK")
         with open_store(bot.database_url) as store:
             await eventually(lambda: store.leads.get(caller.call_sid))
-            assert bot.logs("a turn was committed late")
+            await eventually(lambda: bot.logs("a turn was committed late"))  # said after the commit
             copy = await caller.answered(document)
             await copy.over()
             assert copy.socket.close_code == 1008, "the nonce was used, lock or not"

@@ -52,8 +52,8 @@ async def test_a_full_disk_stops_no_call(rest: Rest, tmp_path: Path) -> None:
         await stream.say("six one seven")
         await stream.over()
         assert caller.call_sid in dict(rest.ended)
-        assert bot.logs("the store took no writes, which wait in memory")
-        assert bot.logs("a recording is not whole")
+        await eventually(lambda: bot.logs("the store took no writes, which wait in memory"))
+        await eventually(lambda: bot.logs("a recording is not whole"))
         resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (most, most))
         with open_store(bot.database_url) as store:
             call = await eventually(lambda: (c := store.calls.get(caller.call_sid)).ended_at and c)
