@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from callbot.business import Business, read_business
 from callbot.errors import CallbotError, InvalidInput, Problem
+from callbot.fields import phone_e164
 
 if TYPE_CHECKING:
     from callbot.store.database import Store
@@ -96,3 +97,8 @@ def _unknown(id: str, known: set[str], folder: Path, with_store: bool) -> str:
     near = difflib.get_close_matches(id, names, n=1, cutoff=0.5)
     hint = f'did you mean "{near[0]}"? ' if near else ""
     return f'unknown business "{id}": {hint}known in {places}: {", ".join(names)}'
+
+
+def numbers_of(business: Business) -> list[str]:
+    """The dialled numbers that reach a business, in E.164."""
+    return [phone_e164(text, business.phone_region) or text for text in business.phone_numbers]

@@ -72,7 +72,7 @@ def sync(
         from callbot.server.numbers import Account, claimed_numbers, wanted_settings
     except ModuleNotFoundError as error:
         raise CallbotError(
-            f'numbers needs {error.name}; install it with: pip install "callbot[serve,speech]"'
+            f'numbers needs {error.name}; install it with: pip install "callbot[serve]"'
         ) from error
     url = checked.public_url(settings.public_url, who="numbers sync")
     if fallback_url is not None and not fallback_url.startswith("https://"):
@@ -133,7 +133,7 @@ def fallback(
         from callbot.server.numbers import fallback_twiml
     except ModuleNotFoundError as error:
         raise CallbotError(
-            f'numbers needs {error.name}; install it with: pip install "callbot[serve,speech]"'
+            f'numbers needs {error.name}; install it with: pip install "callbot[serve]"'
         ) from error
     document = fallback_twiml(language) + "\n"
     if output is None:

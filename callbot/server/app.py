@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from callbot.server import webhooks as at
+from callbot.server import addresses as at
 from callbot.server.access import Access
 from callbot.server.admin.routes import admin_routes
 from callbot.server.figures import figures

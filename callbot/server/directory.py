@@ -15,8 +15,7 @@ from pathlib import Path
 
 from callbot.business import Business, read_business
 from callbot.errors import CallbotError
-from callbot.fields import phone_e164
-from callbot.lookup import business_files, check_named
+from callbot.lookup import business_files, check_named, numbers_of
 from callbot.server.delivery import check_promises
 from callbot.server.recording import check_folder
 from callbot.server.speaking import Audio, Speech, Spoken
@@ -189,11 +188,6 @@ class Directory:
     def _everybody(self) -> list[Answering]:
         stored = {id(answering): answering for answering in self._active.values()}
         return [*stored.values(), *self._files.values()]
-
-
-def numbers_of(business: Business) -> list[str]:
-    """The dialled numbers that reach a business, in E.164."""
-    return [phone_e164(text, business.phone_region) or text for text in business.phone_numbers]
 
 
 def _read_files(folder: Path) -> list[Business]:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from callbot.business import read_business
 from callbot.errors import CallbotError
 from callbot.lines.twilio_rest import Credentials
-from callbot.lookup import business_files, check_named
-from callbot.server.directory import numbers_of
-from callbot.server.webhooks import CALL_STATUS, INCOMING
+from callbot.lookup import business_files, check_named, numbers_of
+from callbot.server.addresses import CALL_STATUS, INCOMING
 from callbot.store.database import Store
 
 if TYPE_CHECKING:
@@ -131,7 +130,10 @@ class Account:
             status = next((arg.status_code for arg in error.args if hasattr(arg, "status_code")), None)
             if status is not None:
                 raise CallbotError(_refusal(status)) from error
-            raise CallbotError(f"Twilio cannot be asked: {type(error).__name__}") from error
+            raise CallbotError(
+                f"Twilio cannot be asked at {self._client.api.base_url} ({type(error).__name__}): "
+                "is this machine on the network, and the address right?"
+            ) from error
 
 
 def _refusal(status: int, why: str = "") -> str:

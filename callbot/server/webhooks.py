@@ -22,6 +22,7 @@ from callbot.events import EndedBy
 from callbot.fields import phone_e164
 from callbot.record import header
 from callbot.server import twiml
+from callbot.server.addresses import AFTER_DIAL, AFTER_STREAM, AUDIO, MEDIA, STREAM_STATUS
 from callbot.server.admission import LEASE_SECONDS
 from callbot.server.directory import Answering
 from callbot.server.host import LINE, CallHost
@@ -30,14 +31,6 @@ from callbot.server.phonecall import Outcome
 from callbot.server.signature import HEADER, NotTwilio
 from callbot.store.database import StoreError
 from callbot.store.live import Finish, LeaseLost, LiveCall
-
-INCOMING = "/webhook/incoming_call"
-AFTER_STREAM = "/webhook/after_stream"
-AFTER_DIAL = "/webhook/after_dial"
-CALL_STATUS = "/webhook/call_status"
-STREAM_STATUS = "/webhook/stream_status"
-MEDIA = "/media"
-AUDIO = "/static/audio/"
 
 BODY_BYTES = 64 * 1024
 _ASK_AGAIN_SECONDS = 0.2
