@@ -189,16 +189,17 @@ def test_a_judge_there_is_paid_apart_and_what_stops_it_loses_no_call(
 
 
 def disturbed(
-    evals: EvalProject, server: OpenAIServer, deed: Callable[[Started], None], *options: str
+    evals: EvalProject, server: OpenAIServer, deed: Callable[[Started], None], *options: str, busy: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Three attempts at each scenario; something happens once the third request waits for its answer."""
+    """Three attempts at each scenario; something happens once ``busy`` workers wait, from the third request on."""
     waiting = threading.Event()
 
     def respond(body: dict[str, Any]) -> Reply:
         if len(server.requests) < 3:
             return polite(body)
-        waiting.set()
-        return Reply(polite(body).text, latency=1.5)
+        if len(server.requests) >= 2 + busy:
+            waiting.set()
+        return Reply(polite(body).text, latency=3.0)
 
     server.respond = respond
     model = ("--model", f"openai:m@{server.base_url}")
@@ -227,6 +228,7 @@ def test_a_killed_worker_loses_nothing(dask_cluster: LocalCluster, evals: EvalPr
             server,
             lambda _: os.kill(victim, signal.SIGKILL),
             *("--cluster", dask_cluster.scheduler_address),
+            busy=2,  # both: so whichever is killed has something to lose
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert runs(evals) == ALL

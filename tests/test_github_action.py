@@ -92,6 +92,6 @@ def test_the_readmes_gitlab_job_leaves_what_it_promises(project):
     assert script != command
     subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=project, env=env, check=True)
     junit = project / job["artifacts"]["reports"]["junit"]
-    assert len(list(ET.parse(junit).getroot().iter("testcase"))) == 4
+    assert len(list(ET.parse(junit).getroot().iter("testcase"))) == 5
     assert any((project / path) in junit.parents for path in job["artifacts"]["paths"])
     assert job["artifacts"]["when"] == "always"
