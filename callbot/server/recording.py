@@ -218,7 +218,7 @@ class Recordings:
         self._thread.start()
 
     def begin(self, call_id: str, stream: int) -> CallRecording:
-        """The recording of a call's so-manieth stream."""
+        """The recording of one stream of a call; ``stream``: its number, from 1."""
         return CallRecording(self._folder / call_id / f"stream-{stream}.wav", self._put)
 
     def stop(self, seconds: float) -> None:
